@@ -1,0 +1,9 @@
+//! What tills and head office say to each other.
+//!
+//! Values, records, frames, sessions and the program. Pure: uses nothing of ours, no tokio, SQLite, files,
+//! clock or entropy; time, bytes and entropy are arguments. Not here: how anything is stored or sent.
+
+#![deny(missing_docs)]
+
+pub mod program;
+pub mod sale;
