@@ -5,5 +5,14 @@
 
 #![deny(missing_docs)]
 
+pub mod day;
+pub mod entry;
+pub mod id;
+pub mod identifier;
+pub mod limits;
 pub mod program;
+pub mod record;
 pub mod sale;
+pub mod session;
+pub mod time;
+pub mod wire;

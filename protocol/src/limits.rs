@@ -1,0 +1,41 @@
+//! Every bound of the protocol, in one place. Units are in the names.
+//!
+//! A peer that goes beyond one is refused with an error that names it; nothing grows because a peer asks.
+
+/// Feed buckets that hold members, by hash of the member.
+pub const MEMBER_BUCKET_COUNT: u8 = 64;
+/// The bucket after them: what belongs to no member (programs, store settings, templates).
+pub const SHARED_BUCKET: u8 = MEMBER_BUCKET_COUNT;
+/// All buckets of a feed.
+pub const BUCKET_COUNT: usize = MEMBER_BUCKET_COUNT as usize + 1;
+
+/// Records in one segment.
+pub const SEGMENT_RECORD_COUNT_MAX: usize = 1_000;
+/// Bytes of all records in one segment. One record above it travels alone.
+pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one record.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Entries in one record.
+pub const RECORD_ENTRY_COUNT_MAX: usize = 256;
+/// Bytes of any request to a hub's sync endpoints.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Items in one page of the feed.
+pub const PAGE_ITEM_COUNT_MAX: usize = 1_000;
+/// Units in one entry: far above any purse, far below overflow of sums.
+pub const ENTRY_UNITS_MAX: i64 = 1_000_000_000_000;
+/// Lines in one sale.
+pub const SALE_LINE_COUNT_MAX: usize = 2_000;
+/// Characters of an identifier as typed or scanned.
+pub const IDENTIFIER_CHAR_COUNT_MAX: usize = 256;
+
+/// How long a cashier waits for a hub, at the most.
+pub const GRANT_DEADLINE_MS: u64 = 250;
+/// How long a hub holds a long poll.
+pub const LONG_POLL_MS: u64 = 25_000;
+/// First retry after a failed exchange waits up to this.
+pub const RETRY_DELAY_MS_MIN: u64 = 250;
+/// Later ones double up to this.
+pub const RETRY_DELAY_MS_MAX: u64 = 60_000;
+
+const _: () = assert!(SEGMENT_BYTES_MAX + RECORD_BYTES_MAX < REQUEST_BYTES_MAX);
+const _: () = assert!(RETRY_DELAY_MS_MIN < RETRY_DELAY_MS_MAX);
