@@ -1,1 +1,4 @@
-//! Placeholder while the workspace is laid out.
+//! The fleet simulator: tills and hub in one thread, virtual time, one seed.
+
+pub mod disk;
+pub mod rng;
