@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Head office: the core (ledger, feed, members) and the shell around it.
+
+pub mod core;
