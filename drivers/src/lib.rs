@@ -1,1 +1,14 @@
-//! Placeholder while the workspace is laid out.
+//! POS hardware: ports, printer streams, receipt layouts, scanners.
+//!
+//! Uses nothing of ours; its own plain types speak the published interface. Bytes never panic.
+#![deny(missing_docs)]
+
+pub mod captured;
+pub mod pan;
+pub mod printer;
+pub mod reader;
+pub mod template;
+
+pub use captured::{CapturedSale, CapturedTotals, Class, Parsed};
+pub use reader::Reader;
+pub use template::Template;

@@ -1,0 +1,1 @@
+//! What bounds the reading of a printer line.

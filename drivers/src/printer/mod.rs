@@ -1,0 +1,2 @@
+//! Receipt printers: what is said to them.
+pub mod limits;
