@@ -1,1 +1,21 @@
-//! Placeholder while the workspace is laid out.
+//! The till's engine: journal, purses, spend rights, day, capture, feed. Synchronous and deterministic.
+//!
+//! It opens no files, reads no clock and no entropy and knows no network: connections, time and bytes are
+//! arguments. Invariants: a record and everything derived from it commit together, with one durable sync, before
+//! anybody is told; what is spent is held here; a first answer is given for ever; only committed records are sent.
+
+mod answer;
+mod command;
+mod error;
+mod marker;
+mod settings;
+mod skeleton;
+mod standing;
+
+pub use answer::*;
+pub use command::{Call, Captured, CapturedDocument, Now, PendingMember, Redeem, RedeemWhat, Reply};
+pub use error::{CommandError, FeedError, NotSpendable, OpenError, StorageError};
+pub use marker::{Marker, MarkerError, Witness, WitnessError};
+pub use settings::{Enrolment, Faults, Settings, Synchronous};
+pub use skeleton::Till;
+pub use standing::{Standing, WITNESS_HUB, WITNESS_MARKER};
