@@ -25,8 +25,38 @@ pub const PAGE_ITEM_COUNT_MAX: usize = 1_000;
 pub const ENTRY_UNITS_MAX: i64 = 1_000_000_000_000;
 /// Lines in one sale.
 pub const SALE_LINE_COUNT_MAX: usize = 2_000;
+/// Discounts, and tenders, in one sale, as far as a program evaluates it.
+pub const SALE_PART_COUNT_MAX: usize = 500;
+/// All amounts of one sale together, minor units without their signs, as far as a program evaluates it: products
+/// of two of them stay far below overflow of `i128`.
+pub const SALE_MINOR_MAX: i128 = 1_000_000_000_000_000_000;
 /// Characters of an identifier as typed or scanned.
 pub const IDENTIFIER_CHAR_COUNT_MAX: usize = 256;
+
+/// Bytes of a program file.
+pub const PROGRAM_BYTES_MAX: usize = 256 << 10;
+/// Purses of a program.
+pub const PROGRAM_PURSE_COUNT_MAX: usize = 64;
+/// Rules of a program.
+pub const PROGRAM_RULE_COUNT_MAX: usize = 200;
+/// Rewards of a program.
+pub const PROGRAM_REWARD_COUNT_MAX: usize = 500;
+/// Characters of the name of a program, purse, rule or reward.
+pub const PROGRAM_NAME_CHAR_COUNT_MAX: usize = 64;
+/// Characters of any text in a program.
+pub const PROGRAM_TEXT_CHAR_COUNT_MAX: usize = 1_024;
+/// Bytes of one condition.
+pub const CONDITION_BYTES_MAX: usize = 1_024;
+/// Words and signs of one condition, before it is parsed.
+pub const CONDITION_TOKEN_COUNT_MAX: usize = 300;
+/// Brackets inside each other in one condition, before it is parsed.
+pub const CONDITION_NESTING_MAX: usize = 16;
+/// Nodes of a parsed condition.
+pub const CONDITION_NODE_COUNT_MAX: usize = 300;
+/// Depth of a parsed condition: what evaluating it takes of the stack.
+pub const CONDITION_DEPTH_MAX: usize = 64;
+/// Stack of the thread that parses a program: the parser's own recursion is bounded by nothing else.
+pub const PROGRAM_STACK_BYTES: usize = 16 << 20;
 
 /// How long a cashier waits for a hub, at the most.
 pub const GRANT_DEADLINE_MS: u64 = 250;
