@@ -55,6 +55,11 @@ pub const CONDITION_NESTING_MAX: usize = 16;
 pub const CONDITION_NODE_COUNT_MAX: usize = 300;
 /// Depth of a parsed condition: what evaluating it takes of the stack.
 pub const CONDITION_DEPTH_MAX: usize = 64;
+/// What all conditions of a program may cost together for the largest sale there is, in nodes evaluated: below
+/// two seconds on slow hardware, and far above what any program needs.
+pub const PROGRAM_COST_MAX: u64 = 20_000_000;
+/// Tags of a member, and groups of a store, that the cost of a condition is reckoned with.
+pub const TAG_COUNT_RECKONED: u64 = 100;
 /// Stack of the thread that parses a program: the parser's own recursion is bounded by nothing else.
 pub const PROGRAM_STACK_BYTES: usize = 16 << 20;
 

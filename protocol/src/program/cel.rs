@@ -39,6 +39,7 @@ pub(super) struct Condition {
     source: String,
     tree: IdedExpr,
     reads_visits: bool,
+    cost: u64,
 }
 
 impl std::fmt::Debug for Condition {
@@ -64,7 +65,8 @@ impl Condition {
             Type::Bool => {}
             other => return Err(format!("a condition is true or false, this is {}", other.name())),
         }
-        let condition = Self { source: source.to_owned(), tree, reads_visits: check.reads_visits() };
+        let condition =
+            Self { source: source.to_owned(), tree, reads_visits: check.reads_visits(), cost: check.cost() };
         condition.try_samples(scope)?;
         Ok(condition)
     }
@@ -77,6 +79,11 @@ impl Condition {
     /// Whether it reads `member.visits`.
     pub(super) fn reads_visits(&self) -> bool {
         self.reads_visits
+    }
+
+    /// What it costs for the largest sale there is, in nodes evaluated.
+    pub(super) fn cost(&self) -> u64 {
+        self.cost
     }
 
     /// Whether it holds; `Err` says why it could not be told.

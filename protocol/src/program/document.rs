@@ -63,7 +63,7 @@ pub(super) fn from_toml(text: &str) -> Result<Node, Problems> {
         let start = error.span().map_or(0, |span| span.start);
         problems.add(&places.at(start, String::new()), format!("this is not TOML: {}", one_line(error.message())));
     }
-    Err(problems)
+    Err(problems.sorted())
 }
 
 fn toml_table(table: &DeTable<'_>, places: &Places<'_>, path: &str) -> NodeValue {

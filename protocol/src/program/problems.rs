@@ -48,6 +48,12 @@ impl Problems {
         });
     }
 
+    /// In the file's order; JSON keeps the order of discovery.
+    pub(super) fn sorted(mut self) -> Self {
+        self.0.sort_by_key(|problem| (problem.line, problem.column));
+        self
+    }
+
     pub(super) fn one(at: &At, message: impl Into<String>) -> Self {
         let mut problems = Self::default();
         problems.add(at, message);

@@ -11,7 +11,7 @@ use super::problems::{At, Problems};
 use super::words::nearest;
 use super::{AwardKind, Benefit, Checked, Purse, PurseKind, ReturnPolicy, Reward, Rule};
 use crate::limits::{
-    ENTRY_UNITS_MAX, PROGRAM_NAME_CHAR_COUNT_MAX, PROGRAM_PURSE_COUNT_MAX, PROGRAM_REWARD_COUNT_MAX,
+    ENTRY_UNITS_MAX, PROGRAM_COST_MAX, PROGRAM_NAME_CHAR_COUNT_MAX, PROGRAM_PURSE_COUNT_MAX, PROGRAM_REWARD_COUNT_MAX,
     PROGRAM_RULE_COUNT_MAX, PROGRAM_TEXT_CHAR_COUNT_MAX,
 };
 use crate::time::StoreCalendar;
@@ -34,8 +34,7 @@ pub(super) fn program(root: &Node) -> Result<Checked, Problems> {
             if problems.0.is_empty() {
                 problems.add(&root.at, "the program is incomplete");
             }
-            problems.0.sort_by_key(|problem| (problem.line, problem.column));
-            Err(problems)
+            Err(problems.sorted())
         }
     }
 }
@@ -77,6 +76,15 @@ impl Reader {
         let purses = self.purses(top);
         let rules = self.list(top, "earn", PROGRAM_RULE_COUNT_MAX, |reader, node| reader.rule(node, &purses));
         let rewards = self.list(top, "reward", PROGRAM_REWARD_COUNT_MAX, |reader, node| reader.reward(node, &purses));
+        let conditions = rules.iter().flat_map(|rule| [&rule.lines, &rule.when]).flatten();
+        let cost = conditions.map(Condition::cost).fold(0, u64::saturating_add);
+        if cost > PROGRAM_COST_MAX {
+            let share = cost.div_ceil(PROGRAM_COST_MAX);
+            let message = format!(
+                "the conditions cost {share} times what a till may spend on a large sale: loop over fewer things"
+            );
+            self.problems.add(top.find("earn").map_or(top.at, |node| &node.at), message);
+        }
         self.unique(top, "earn");
         self.unique(top, "reward");
         Some(Checked {
@@ -202,7 +210,7 @@ impl Reader {
         let purse = self.purse_name(section, "purse", purses);
         let award = section.find("award");
         if award.is_none() {
-            self.missing(section, "award", "for example award = { every = 100, give = 1 }");
+            self.missing(section, "award", ": for example award = { every = 100, give = 1 }");
         }
         let award = award.and_then(|node| self.award(node));
         let lines = self.condition(section, "lines", Scope::Lines);
@@ -338,7 +346,7 @@ impl Reader {
         match section.find(key) {
             Some(node) => self.section(node),
             None => {
-                self.missing(section, key, &format!("for example {example}"));
+                self.missing(section, key, &format!(": for example {example}"));
                 None
             }
         }
@@ -375,7 +383,7 @@ impl Reader {
     }
 
     fn missing(&mut self, section: Section<'_>, key: &str, hint: &str) {
-        self.problems.add(section.at, format!("`{key}` is missing: {hint}"));
+        self.problems.add(section.at, format!("`{key}` is missing{hint}"));
     }
 
     fn wrong_type(&mut self, node: &Node, expected: &str) {
@@ -411,7 +419,7 @@ impl Reader {
         match section.find(key) {
             Some(node) => self.text(node),
             None => {
-                self.missing(section, key, "it is needed");
+                self.missing(section, key, "");
                 None
             }
         }
@@ -437,7 +445,7 @@ impl Reader {
 
     fn count(&mut self, section: Section<'_>, key: &str) -> Option<i64> {
         let Some(node) = section.find(key) else {
-            self.missing(section, key, "it is needed");
+            self.missing(section, key, "");
             return None;
         };
         match node.value {

@@ -6,7 +6,9 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 
 use super::Scope;
-use crate::limits::{CONDITION_DEPTH_MAX, CONDITION_NODE_COUNT_MAX};
+use crate::limits::{
+    CONDITION_DEPTH_MAX, CONDITION_NODE_COUNT_MAX, SALE_LINE_COUNT_MAX, SALE_PART_COUNT_MAX, TAG_COUNT_RECKONED,
+};
 use crate::program::fields::{Item, ROOTS, Record, Type};
 use crate::program::words::nearest;
 
@@ -17,11 +19,15 @@ pub(super) struct Check {
     node_count: usize,
     reads_visits: bool,
     in_loop: bool,
+    cost: u64,
+    /// How often the present part is evaluated.
+    times: u64,
 }
 
 impl Check {
     pub(super) fn new(scope: Scope) -> Self {
-        Self { scope, variables: Vec::new(), node_count: 0, reads_visits: false, in_loop: false }
+        let times = if scope == Scope::Lines { SALE_LINE_COUNT_MAX as u64 } else { 1 };
+        Self { scope, variables: Vec::new(), node_count: 0, reads_visits: false, in_loop: false, cost: 0, times }
     }
 
     /// Whether the tree read `member.visits`.
@@ -29,9 +35,15 @@ impl Check {
         self.reads_visits
     }
 
+    /// What the tree costs for the largest sale there is, in nodes evaluated.
+    pub(super) fn cost(&self) -> u64 {
+        self.cost
+    }
+
     /// What the tree comes to, or why it is refused.
     pub(super) fn tree(&mut self, node: &IdedExpr, depth: usize) -> Result<Type, String> {
         self.node_count += 1;
+        self.cost = self.cost.saturating_add(self.times);
         if self.node_count > CONDITION_NODE_COUNT_MAX || depth > CONDITION_DEPTH_MAX {
             return Err("it is too large: split it into several rules, or use `in [ … ]`".to_owned());
         }
@@ -110,6 +122,10 @@ impl Check {
         self.reads_visits |= record == Record::Member && select.field == "visits";
         if self.scope == Scope::Lines && found == Some(Type::List(Item::Line)) {
             return Err("`lines` is asked for each line: `sale.lines` belongs into `when`".to_owned());
+        }
+        if let Some(Type::List(of)) = found {
+            // A list is put together each time it is read.
+            self.cost = self.cost.saturating_add(self.times.saturating_mul(longest(of, &select.operand)));
         }
         found.ok_or_else(|| {
             let known = fields.iter().map(|(field, _)| *field);
@@ -229,6 +245,8 @@ impl Check {
         let Type::List(of) = self.value(&loops.iter_range, depth)? else {
             return Err("exists, all and filter take a list".to_owned());
         };
+        let times = self.times;
+        self.times = times.saturating_mul(longest(of, &loops.iter_range));
         self.in_loop = true;
         self.variables.push((loops.iter_var.clone(), of.as_type()));
         let result = if let Expr::List(_) = loops.accu_init.expr {
@@ -238,6 +256,7 @@ impl Check {
         };
         self.variables.pop();
         self.in_loop = false;
+        self.times = times;
         result
     }
 
@@ -272,6 +291,16 @@ impl Check {
         }
         self.expect(condition, Type::Bool, depth, "filter")?;
         Ok(Type::List(of))
+    }
+}
+
+/// How long a list of such things is reckoned with.
+fn longest(of: Item, list: &IdedExpr) -> u64 {
+    match (of, &list.expr) {
+        (_, Expr::List(list)) => list.elements.len() as u64,
+        (Item::Line, _) => SALE_LINE_COUNT_MAX as u64,
+        (Item::Tender, _) => SALE_PART_COUNT_MAX as u64,
+        _ => TAG_COUNT_RECKONED,
     }
 }
 
