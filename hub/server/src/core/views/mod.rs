@@ -15,7 +15,7 @@ pub use fleet::{ApiKeyView, Counts, ProgramView, StoreView, TerminalView};
 pub use member::{AdjustmentView, HolderUnits, ImportOutcome, ImportReject, MemberView, PurseView};
 
 /// A part of a list, and where to go on. `next` is `None` at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Listing<T> {
     /// The items.
     pub items: Vec<T>,

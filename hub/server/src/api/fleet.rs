@@ -1,0 +1,117 @@
+//! Stores and terminals over HTTP.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use counterfoil_protocol::time::rfc3339_utc;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::auth::{Allowed, AnyKey, TerminalsWrite};
+use super::body::Posted;
+use super::problem::{Problem, ProblemDocument};
+use super::state::AppState;
+use crate::clock::now_ms;
+use crate::core::{Hub, HubError, Listing, StoreDraft, StoreView, TerminalView};
+use crate::entropy;
+
+/// How long a code can be used when nobody says.
+pub const INVITATION_HOURS_DEFAULT: u32 = 48;
+/// How long a code can be used at the most: 30 days.
+pub const INVITATION_HOURS_MAX: u32 = 720;
+
+/// Makes or changes a store; its tills hear of it.
+#[utoipa::path(put, path = "/v1/stores/{id}", tag = "fleet", security(("api_key" = ["terminals:write"])),
+    request_body = StoreDraft, params(("id" = String, Path)),
+    responses((status = 200, body = StoreView), (status = 422, body = ProblemDocument,
+    content_type = "application/problem+json")))]
+pub async fn put_store(
+    _: Allowed<TerminalsWrite>,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Posted { value, .. }: Posted<StoreDraft>,
+) -> Result<Json<StoreView>, Problem> {
+    Ok(Json(state.desk.ask(move |hub| hub.put_store(&id, &value, now_ms())).await??))
+}
+
+/// One store.
+#[utoipa::path(get, path = "/v1/stores/{id}", tag = "fleet", security(("api_key" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = StoreView), (status = 404, body = ProblemDocument,
+    content_type = "application/problem+json")))]
+pub async fn read_store(
+    _: Allowed<AnyKey>,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<StoreView>, Problem> {
+    Ok(Json(state.desk.ask(move |hub| hub.store(&id).map(StoreView::from)).await??))
+}
+
+/// All stores.
+#[utoipa::path(get, path = "/v1/stores", tag = "fleet", security(("api_key" = [])),
+    responses((status = 200, body = Listing<StoreView>)))]
+pub async fn stores(_: Allowed<AnyKey>, State(state): State<AppState>) -> Result<Json<Listing<StoreView>>, Problem> {
+    let items = state.desk.ask(|hub| hub.stores()).await??;
+    Ok(Json(Listing { items, next: None }))
+}
+
+/// The fleet: last seen, backlog, versions.
+#[utoipa::path(get, path = "/v1/terminals", tag = "fleet", security(("api_key" = [])),
+    responses((status = 200, body = Listing<TerminalView>)))]
+pub async fn terminals(
+    _: Allowed<AnyKey>,
+    State(state): State<AppState>,
+) -> Result<Json<Listing<TerminalView>>, Problem> {
+    let items = state.desk.ask(|hub| hub.terminals()).await??;
+    Ok(Json(Listing { items, next: None }))
+}
+
+/// Whom to invite.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InviteRequest {
+    /// The store.
+    pub store: String,
+    /// The lane.
+    pub lane: String,
+    /// Makes a plain store where there is none.
+    #[serde(default)]
+    pub create_store: bool,
+    /// How long the code can be used; 48 where absent, 720 at the most.
+    #[serde(default)]
+    pub valid_hours: Option<u32>,
+}
+
+/// A one-time enrolment code.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+pub struct Invitation {
+    /// To be typed at the till: `counterfoil enroll --code CODE`.
+    pub code: String,
+    /// Until when.
+    pub expires_at: String,
+}
+
+/// Invites a till to a lane.
+#[utoipa::path(post, path = "/v1/terminals/invite", tag = "fleet", security(("api_key" = ["terminals:write"])),
+    request_body = InviteRequest, responses((status = 201, body = Invitation), (status = 404, body = ProblemDocument,
+    content_type = "application/problem+json")))]
+pub async fn invite(
+    _: Allowed<TerminalsWrite>,
+    State(state): State<AppState>,
+    Posted { value, .. }: Posted<InviteRequest>,
+) -> Result<Response, Problem> {
+    let invitation = state.desk.ask(move |hub| invite_now(hub, &value)).await??;
+    Ok((StatusCode::CREATED, Json(invitation)).into_response())
+}
+
+/// Invites with this machine's clock and entropy: the same for HTTP and the command line.
+///
+/// # Errors
+/// As [`Hub::invite`].
+pub fn invite_now(hub: &mut Hub, request: &InviteRequest) -> Result<Invitation, HubError> {
+    let hours = request.valid_hours.unwrap_or(INVITATION_HOURS_DEFAULT).clamp(1, INVITATION_HOURS_MAX);
+    let (now, ttl_ms) = (now_ms(), i64::from(hours) * 3_600_000);
+    let InviteRequest { store, lane, create_store, .. } = request;
+    let code = hub.invite(store, lane, entropy::bytes(), now, ttl_ms, *create_store)?;
+    Ok(Invitation { code: code.to_text(), expires_at: rfc3339_utc(now + ttl_ms) })
+}

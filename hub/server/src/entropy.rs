@@ -1,0 +1,22 @@
+//! Entropy, from the operating system through the TLS provider; nothing else in the hub makes any.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// `N` bytes nobody can guess.
+///
+/// # Panics
+/// When the operating system gives none: no key may be made then.
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .expect("the operating system gives entropy");
+    bytes
+}
+
+/// A secret of 256 bits as text without padding.
+pub fn secret() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<32>())
+}
