@@ -1,4 +1,11 @@
-//! The fleet simulator: tills and hub in one thread, virtual time, one seed.
+//! The fleet simulator: tills and head office in one thread, virtual time, one seed.
+//!
+//! Real tills and a real hub on disks that lose power ([`disk`]), in a world that cuts, doubles and delays
+//! ([`world`]), judged by models of their own ([`oracles`]). Not here: printers, scanners, TLS, processes; they are
+//! tested with real ones.
 
 pub mod disk;
+pub mod oracles;
+pub mod rig;
 pub mod rng;
+pub mod world;

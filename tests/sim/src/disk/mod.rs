@@ -136,6 +136,11 @@ impl Disk {
         self.lock().is_stopped()
     }
 
+    /// Whether something is armed or in progress.
+    pub fn is_failing(&self) -> bool {
+        self.lock().is_failing()
+    }
+
     /// After a power cut: what was not durable is partly gone. Connections from before stay useless.
     pub fn power_on(&self) {
         self.lock().power_on();

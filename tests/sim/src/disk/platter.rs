@@ -27,6 +27,23 @@ pub enum DiskError {
 #[derive(Debug, Clone)]
 pub struct Image(BTreeMap<String, Vec<u8>>);
 
+impl Image {
+    /// The same without a file.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
+    /// The same with a file as given, or without it.
+    #[must_use]
+    pub fn with(&self, name: &str, content: Option<Vec<u8>>) -> Self {
+        let mut files = self.0.clone();
+        set(&mut files, name.to_owned(), content);
+        Self(files)
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Change {
     Write { offset: usize, bytes: Vec<u8> },
@@ -106,6 +123,10 @@ impl Platter {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.fault.is_some()
     }
 
     pub(super) fn set_lying(&mut self, lying: bool) {
@@ -368,9 +389,9 @@ fn fail(after: &mut u64, count: &mut u64, error: DiskError) -> Result<(), DiskEr
     Err(error)
 }
 
-fn set(names: &mut BTreeMap<String, FileId>, name: String, file: Option<FileId>) {
-    match file {
-        Some(file) => names.insert(name, file),
+fn set<T>(names: &mut BTreeMap<String, T>, name: String, value: Option<T>) {
+    match value {
+        Some(value) => names.insert(name, value),
         None => names.remove(&name),
     };
 }

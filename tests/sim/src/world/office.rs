@@ -1,0 +1,321 @@
+//! Head office: one real hub on a disk of its own, its crashes, and what its people do meanwhile.
+
+use counterfoil_hub::core::{
+    EntryFilter, EntryView, Faults, Hub, HubError, ImportRow, MemberDraft, MemberPatch, StoreDraft,
+};
+use counterfoil_protocol::id::Digest;
+use counterfoil_protocol::identifier::{Identifier, ProgramKey};
+use counterfoil_protocol::program::Program;
+use counterfoil_protocol::record::Idempotency;
+use counterfoil_protocol::wire::v1::feed::MemberStatus;
+
+use super::shop::{PROGRAMS, card};
+use super::{Event, Options, STORE, Sabotage, Swarm, Violation, World};
+use crate::disk::{Disk, Fault};
+use crate::rng::Rng;
+
+/// Entries read from the ledger at once.
+const PAGE: usize = 500;
+
+/// Head office's machine.
+pub(super) struct Office {
+    pub(super) disk: Disk,
+    pub(super) hub: Option<Hub>,
+    pub(super) life: u64,
+    root_seed: [u8; 32],
+    sabotage: Sabotage,
+    /// How the next stop ends: with a power cut, or a dead process.
+    pub(super) loses_power: bool,
+    ledger_cursor: Option<String>,
+    /// Members that exist.
+    pub(super) members: usize,
+    next_key: u64,
+    /// What was asked and not answered, to be asked again.
+    unanswered: Vec<Errand>,
+    /// Programs by version; what each gives stands in [`PROGRAMS`].
+    pub(super) programs: Vec<usize>,
+}
+
+/// Something a person at head office does; asked again with its key until it is answered.
+#[derive(Debug, Clone)]
+enum Errand {
+    SignUp { member: usize, key: String },
+    Import { from: usize, count: usize },
+    Adjust { member: usize, amount: i64, key: String },
+    Block { member: usize, blocked: bool, key: String },
+    Publish { program: usize, effective_ms: i64 },
+}
+
+impl Office {
+    pub(super) fn open(rng: &mut Rng, swarm: &Swarm, options: Options) -> Result<Self, Violation> {
+        let disk = Disk::new(rng.bits());
+        let root_seed = rng.key();
+        let conn = disk.open("hub.db").map_err(|error| Violation::new(0, error))?;
+        let hub = Hub::create(conn, root_seed, ProgramKey(rng.key()), 1, "no TLS in a simulation".to_owned())
+            .map_err(|error| Violation::new(0, format!("head office does not open: {error:?}")))?;
+        let mut office = Self {
+            disk,
+            hub: Some(hub),
+            life: 1,
+            root_seed,
+            sabotage: options.sabotage,
+            loses_power: false,
+            ledger_cursor: None,
+            members: swarm.members,
+            next_key: 1,
+            unanswered: Vec::new(),
+            programs: Vec::new(),
+        };
+        office.sabotage();
+        Ok(office)
+    }
+
+    fn sabotage(&mut self) {
+        let Some(hub) = self.hub.as_mut() else { return };
+        hub.set_faults(Faults {
+            post_twice: self.sabotage == Sabotage::HubPostsTwice,
+            grant_without_holding: self.sabotage == Sabotage::GrantWithoutHolding,
+            ..Faults::default()
+        });
+        if self.sabotage == Sabotage::HubNormalSync {
+            hub.connection().pragma_update(None, "synchronous", "NORMAL").expect("a pragma of an open database");
+        }
+    }
+
+    fn key(&mut self) -> String {
+        self.next_key += 1;
+        format!("office-{}", self.next_key)
+    }
+}
+
+impl World {
+    /// What is there before the first till: the store, its members, the first program.
+    pub(super) fn found_shop(&mut self) -> Result<(), Violation> {
+        let wall_ms = self.wall_ms();
+        let program = self.swarm.program;
+        let hub = self.office.hub.as_mut().expect("opened just now");
+        let draft = StoreDraft {
+            name: Some("Shop".to_owned()),
+            time_zone: Some("Europe/London".to_owned()),
+            currency: Some("GBP".to_owned()),
+            groups: None,
+            day_ends: Some("03:00".to_owned()),
+        };
+        hub.put_store(STORE, &draft, wall_ms).map_err(unexpected)?;
+        let rows: Vec<ImportRow> = (0..self.office.members).map(row).collect();
+        let outcome = hub.import_members(&rows, self.rng.key(), wall_ms).map_err(unexpected)?;
+        if outcome.created != rows.len() as u64 {
+            return Err(Violation::new(0, format!("import of {} members: {outcome:?}", rows.len())));
+        }
+        hub.publish_program(&program_json(program)?, wall_ms - 1_000, wall_ms).map_err(unexpected)?;
+        self.office.programs.push(program);
+        self.absorb_hub()
+    }
+
+    /// Reads what head office posted since the last look.
+    pub(super) fn absorb_hub(&mut self) -> Result<(), Violation> {
+        let Some(hub) = self.office.hub.as_ref() else { return Ok(()) };
+        match ledger_after(hub, &mut self.office.ledger_cursor) {
+            Ok(entries) => self.oracles.posted(entries),
+            Err(_) if self.office.disk.is_stopped() => Ok(()),
+            Err(error @ HubError::Storage { .. }) => {
+                self.note(&format!("head office: the ledger cannot be read: {error}"));
+                Ok(())
+            }
+            Err(error) => Err(unexpected(error)),
+        }
+    }
+
+    /// The machine is dead: nothing of the process remains.
+    pub(super) fn hub_died(&mut self) {
+        self.office.disk.stop();
+        self.office.hub = None;
+        self.office.life += 1;
+        self.polls.clear();
+        self.count(if self.office.loses_power { "power cuts at head office" } else { "kills at head office" });
+        self.note(if self.office.loses_power { "head office: power cut" } else { "head office: killed" });
+        let delay_ms = 500 + self.rng.below(60_000);
+        self.queue.put(self.now_ms + delay_ms, Event::StartHub);
+    }
+
+    pub(super) fn stop_hub(&mut self, life: u64) -> Result<(), Violation> {
+        if self.office.hub.is_some() && self.office.life == life {
+            self.hub_died();
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_hub(&mut self) -> Result<(), Violation> {
+        if self.office.hub.is_some() {
+            return Ok(());
+        }
+        let after_cut = self.office.loses_power;
+        if after_cut {
+            self.office.disk.power_on();
+        } else {
+            self.office.disk.resume();
+        }
+        self.office.loses_power = false;
+        if !self.healed && self.rng.chance(150) {
+            self.office.loses_power = true;
+            let after = 1 + self.rng.below(40);
+            self.office.disk.arm(Fault::Stop { after });
+        }
+        match self.open_hub() {
+            Ok(entries) => {
+                self.oracles.hub_reopened(&entries)?;
+                self.note("head office: open");
+                self.oracles.posted(entries)?;
+                self.run_errands()
+            }
+            Err(_) if self.office.disk.is_stopped() => {
+                self.hub_died();
+                Ok(())
+            }
+            Err(why) => Err(Violation::new(5, format!("head office does not open after a crash: {why}"))),
+        }
+    }
+
+    fn open_hub(&mut self) -> Result<Vec<EntryView>, String> {
+        let conn = self.office.disk.open("hub.db").map_err(|error| error.to_string())?;
+        super::till_site::check_integrity(&conn)?;
+        let mut hub = Hub::open(conn, self.office.root_seed).map_err(|error| format!("{error:?}"))?;
+        hub.post_pending(self.wall_ms()).map_err(|error| format!("{error:?}"))?;
+        self.office.ledger_cursor = None;
+        let entries = ledger_after(&hub, &mut self.office.ledger_cursor).map_err(|error| format!("{error:?}"))?;
+        self.office.hub = Some(hub);
+        self.office.sabotage();
+        Ok(entries)
+    }
+
+    /// People at head office do something.
+    pub(super) fn administer(&mut self) -> Result<(), Violation> {
+        let delay_ms = 20_000 + self.rng.below(120_000);
+        self.queue.put(self.now_ms + delay_ms, Event::Administer);
+        let key = self.office.key();
+        let member = self.rng.index(self.office.members);
+        let errand = match self.rng.below(10) {
+            0..=2 => {
+                self.office.members += 1;
+                Errand::SignUp { member: self.office.members - 1, key }
+            }
+            3 => {
+                let from = self.office.members;
+                self.office.members += 3;
+                Errand::Import { from, count: 3 }
+            }
+            4..=6 => Errand::Adjust { member, amount: *self.rng.pick(&[5, 40, 100, -3, -50]), key },
+            7 | 8 => Errand::Block { member, blocked: self.rng.chance(400), key },
+            _ if self.swarm.programs_change => {
+                let program = self.rng.index(PROGRAMS.len());
+                Errand::Publish { program, effective_ms: self.wall_ms() + self.rng.between(0, 60_000) }
+            }
+            _ => return Ok(()),
+        };
+        self.note(&format!("head office: {errand:?}"));
+        self.office.unanswered.push(errand);
+        self.run_errands()
+    }
+
+    /// Asks for what has not been answered yet.
+    pub(super) fn run_errands(&mut self) -> Result<(), Violation> {
+        for errand in std::mem::take(&mut self.office.unanswered) {
+            if !self.run_errand(&errand)? {
+                self.office.unanswered.push(errand);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything asked has been answered.
+    pub(super) fn errands_done(&self) -> bool {
+        self.office.unanswered.is_empty()
+    }
+
+    fn run_errand(&mut self, errand: &Errand) -> Result<bool, Violation> {
+        let wall_ms = self.wall_ms();
+        let entropy = self.rng.key();
+        let Some(hub) = self.office.hub.as_mut() else { return Ok(false) };
+        let program_key = *hub.program_key();
+        let id = |member: usize| member_id(&program_key, member);
+        let idempotency =
+            |key: &String| Idempotency { key: key.clone(), request: Digest::of(&[format!("{errand:?}").as_bytes()]) };
+        let result = match errand {
+            Errand::SignUp { member, key } => {
+                let draft = MemberDraft { identifiers: vec![card(*member)], ..MemberDraft::default() };
+                hub.create_member(&draft, Some(&idempotency(key)), entropy, wall_ms).map(|_| ())
+            }
+            Errand::Import { from, count } => {
+                let rows: Vec<ImportRow> = (*from..from + count).map(row).collect();
+                hub.import_members(&rows, entropy, wall_ms).map(|_| ())
+            }
+            Errand::Adjust { member, amount, key } => {
+                hub.adjust(id(*member), "points", *amount, "goodwill", Some(&idempotency(key)), wall_ms).map(|_| ())
+            }
+            Errand::Block { member, blocked, key } => {
+                let status = if *blocked { MemberStatus::Blocked } else { MemberStatus::Active };
+                let patch = MemberPatch { status: Some(status), ..MemberPatch::default() };
+                hub.update_member(id(*member), &patch, Some(&idempotency(key)), wall_ms).map(|_| ())
+            }
+            Errand::Publish { program, effective_ms } => {
+                let published = hub.publish_program(&program_json(*program)?, *effective_ms, wall_ms);
+                if published.as_ref().is_ok_and(|published| published.version as usize > self.office.programs.len()) {
+                    self.office.programs.push(*program);
+                }
+                published.map(|_| ())
+            }
+        };
+        if self.office.disk.is_stopped() {
+            self.hub_died();
+            return Ok(false);
+        }
+        self.wake_soon();
+        match result {
+            Ok(()) => {
+                self.absorb_hub()?;
+                Ok(true)
+            }
+            // A member who is not there yet because its sign-up was not answered either.
+            Err(HubError::NotFound { .. }) => Ok(false),
+            Err(HubError::Storage { doing, source }) => {
+                self.note(&format!("head office: storage failed while {doing}: {:?}", source.sqlite_error_code()));
+                Ok(false)
+            }
+            Err(error) => Err(Violation::new(0, format!("head office refuses {errand:?}: {error}"))),
+        }
+    }
+}
+
+/// The member behind a card.
+pub(super) fn member_id(key: &ProgramKey, member: usize) -> counterfoil_protocol::id::MemberId {
+    Identifier::parse(&card(member)).expect("a card number").member_id(key)
+}
+
+fn row(member: usize) -> ImportRow {
+    ImportRow { display_name: Some(format!("Member {member}")), identifiers: vec![card(member)] }
+}
+
+fn program_json(program: usize) -> Result<String, Violation> {
+    Program::from_toml(PROGRAMS[program].0)
+        .map(|program| program.to_json())
+        .map_err(|problems| Violation::new(0, format!("program {program}: {problems}")))
+}
+
+fn ledger_after(hub: &Hub, cursor: &mut Option<String>) -> Result<Vec<EntryView>, HubError> {
+    let mut entries = Vec::new();
+    let mut reached = cursor.clone();
+    loop {
+        let page = hub.ledger_entries(&EntryFilter::default(), reached.as_deref(), PAGE)?;
+        let more = page.items.len() == PAGE;
+        entries.extend(page.items);
+        reached = page.next.or(reached);
+        if !more {
+            *cursor = reached;
+            return Ok(entries);
+        }
+    }
+}
+
+fn unexpected(error: HubError) -> Violation {
+    Violation::new(0, format!("head office: {error:?}"))
+}

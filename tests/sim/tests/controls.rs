@@ -1,0 +1,72 @@
+//! Negative controls: with a defence switched off, the simulator notices, and soon.
+
+use std::panic::catch_unwind;
+
+use counterfoil_sim::world::{Options, Sabotage, run};
+
+/// The first seed that fails, and what it says; panics where none does.
+fn caught(sabotage: Sabotage, within_seeds: u64, laws: &[u8]) {
+    let options = Options { steps: 120, sabotage, ..Options::default() };
+    for seed in 0..within_seeds {
+        match catch_unwind(|| run(seed, options)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(failure)) => {
+                println!("{sabotage:?}: seed {seed}: {}", failure.violation);
+                assert!(laws.contains(&failure.violation.law), "caught for another reason: {failure}");
+                return;
+            }
+            Err(_) => panic!("{sabotage:?}: seed {seed} panicked instead of being judged"),
+        }
+    }
+    panic!("{sabotage:?} was not noticed in {within_seeds} seeds");
+}
+
+#[test]
+fn redeeming_without_rights_is_caught() {
+    caught(Sabotage::RedeemWithoutRights, 20, &[2]);
+}
+
+#[test]
+fn acknowledging_before_the_commit_is_caught() {
+    caught(Sabotage::AcknowledgeBeforeCommit, 40, &[1, 5]);
+}
+
+#[test]
+fn a_till_with_synchronous_normal_is_caught() {
+    caught(Sabotage::TillNormalSync, 40, &[5]);
+}
+
+#[test]
+fn head_office_with_synchronous_normal_is_caught() {
+    caught(Sabotage::HubNormalSync, 80, &[1, 5]);
+}
+
+#[test]
+fn a_disk_that_lies_is_caught() {
+    caught(Sabotage::LyingDisk, 40, &[5]);
+}
+
+#[test]
+fn a_marker_that_is_never_written_is_caught() {
+    caught(Sabotage::NoMarker, 300, &[2]);
+}
+
+#[test]
+fn posting_twice_is_caught() {
+    caught(Sabotage::HubPostsTwice, 5, &[1, 2, 4]);
+}
+
+#[test]
+fn forgetting_first_answers_is_caught() {
+    caught(Sabotage::ForgetFirstAnswers, 20, &[1]);
+}
+
+#[test]
+fn taking_a_grant_twice_is_caught() {
+    caught(Sabotage::RepeatGrants, 60, &[2, 3]);
+}
+
+#[test]
+fn granting_what_is_not_held_is_caught() {
+    caught(Sabotage::GrantWithoutHolding, 40, &[2]);
+}
