@@ -1,1 +1,5 @@
-fn main() {}
+//! `counterfoil`, the till daemon and its commands.
+
+fn main() -> std::process::ExitCode {
+    counterfoil_agent::cli::main()
+}

@@ -1,0 +1,76 @@
+//! Asking head office while a customer waits: one question, one deadline.
+//!
+//! Invariants: a cashier waits at most [`GRANT_DEADLINE_MS`] and is then answered from what is here; where the
+//! line is known to be down nobody waits at all; an answer that comes too late for the cashier is still kept. A
+//! question that goes unanswered makes the line doubtful, so the next customer does not wait for the same
+//! silence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use counterfoil_protocol::limits::GRANT_DEADLINE_MS;
+use counterfoil_protocol::wire::v1::grant::GrantRequest;
+use counterfoil_till::Till;
+use tokio::sync::Notify;
+
+use crate::engine::Engine;
+use crate::hub_link::exchange::Exchanges;
+use crate::hub_link::state::Link;
+
+/// What came of asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Head office answered in time; the engine has what it said.
+    Answered,
+    /// The line is down, or there is nothing to ask: nobody waited.
+    NotAsked,
+    /// No answer came in time.
+    Unanswered,
+}
+
+/// Asks head office for a cashier; clones share the line.
+#[derive(Clone)]
+pub struct Grants {
+    engine: Engine,
+    exchanges: Exchanges,
+    link: Link,
+    hint: Arc<Notify>,
+}
+
+impl Grants {
+    /// Over the link's exchanges; `hint` wakes its driver.
+    pub fn new(engine: Engine, exchanges: Exchanges, link: Link, hint: Arc<Notify>) -> Self {
+        Self { engine, exchanges, link, hint }
+    }
+
+    /// Asks what `question` makes of the engine's state, where the line is believed to be up.
+    pub async fn ask(&self, question: impl FnOnce(&Till, &str) -> Option<GrantRequest> + Send + 'static) -> Asked {
+        if !self.link.state().answers() {
+            return Asked::NotAsked;
+        }
+        let this = self.clone();
+        // A task of its own: it outlives the cashier's patience, and what it brings is kept.
+        let exchange = tokio::spawn(async move {
+            let request_id = uuid::Uuid::now_v7().to_string();
+            let Ok(Some(request)) = this.engine.call(move |till| question(till, &request_id)).await else {
+                return Asked::NotAsked;
+            };
+            match this.exchanges.grants(request).await {
+                Ok(()) => Asked::Answered,
+                Err(failure) => {
+                    tracing::debug!(?failure, "no spend rights from head office");
+                    Asked::Unanswered
+                }
+            }
+        });
+        match tokio::time::timeout(Duration::from_millis(GRANT_DEADLINE_MS), exchange).await {
+            Ok(asked) => asked.unwrap_or(Asked::Unanswered),
+            Err(_) => {
+                tracing::info!("head office did not answer a cashier in time; answering from this till");
+                self.link.note_doubt();
+                self.hint.notify_one();
+                Asked::Unanswered
+            }
+        }
+    }
+}

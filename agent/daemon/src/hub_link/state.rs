@@ -1,0 +1,98 @@
+//! What is known of the line to head office, for whoever asks: status, cashier page, grants.
+//!
+//! Not here: what makes it so (`hub_link`).
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+/// The line as it is believed to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LinkState {
+    /// Whether the last exchange got through; `None` before the first.
+    pub up: Option<bool>,
+    /// Why it is down, in words.
+    pub why: Option<String>,
+    /// What head office refuses, in words; somebody must act.
+    pub refused: Option<String>,
+    /// The last exchange that got through, milliseconds since 1970 UTC.
+    pub last_sync_ms: Option<i64>,
+    /// A question of a cashier went unanswered and nothing got through since.
+    pub doubtful: bool,
+}
+
+impl LinkState {
+    /// Whether a cashier's question is worth asking.
+    pub fn answers(&self) -> bool {
+        self.up == Some(true) && !self.doubtful
+    }
+}
+
+/// Shared: one writer side (the link), many readers.
+#[derive(Debug, Clone)]
+pub struct Link(watch::Sender<LinkState>);
+
+impl Default for Link {
+    fn default() -> Self {
+        Self(watch::Sender::new(LinkState::default()))
+    }
+}
+
+impl Link {
+    /// As it is now.
+    pub fn state(&self) -> LinkState {
+        self.0.borrow().clone()
+    }
+
+    /// To wait for changes.
+    pub fn subscribe(&self) -> watch::Receiver<LinkState> {
+        self.0.subscribe()
+    }
+
+    /// An exchange got through.
+    pub fn note_success(&self, now_ms: i64) {
+        self.0.send_modify(|state| {
+            state.up = Some(true);
+            state.why = None;
+            state.refused = None;
+            state.last_sync_ms = Some(now_ms);
+            state.doubtful = false;
+        });
+    }
+
+    /// The line is down.
+    pub fn note_down(&self, why: String) {
+        self.0.send_modify(|state| {
+            state.up = Some(false);
+            state.why = Some(why);
+        });
+    }
+
+    /// Head office refuses.
+    pub fn note_refused(&self, detail: String) {
+        self.0.send_modify(|state| state.refused = Some(detail));
+    }
+
+    /// A cashier's question went unanswered.
+    pub fn note_doubt(&self) {
+        self.0.send_modify(|state| state.doubtful = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_hub_is_not_asked_again_until_something_gets_through() {
+        let link = Link::default();
+        assert!(!link.state().answers(), "nothing is known yet");
+        link.note_success(1);
+        assert!(link.state().answers());
+        link.note_doubt();
+        assert!(!link.state().answers());
+        link.note_success(2);
+        assert!(link.state().answers());
+        link.note_down("cut".into());
+        assert!(!link.state().answers());
+    }
+}
