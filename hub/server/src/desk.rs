@@ -1,4 +1,4 @@
-//! The desk: one thread that owns the core, and a bounded queue in front of it.
+//! A desk: one thread that owns a core, and a bounded queue in front of it.
 //!
 //! Requests never block the async runtime and never see each other's half-done work. A full queue is an answer
 //! ("busy"), not a wait. A panic in a job is that job's failure: the core is opened anew, because what a broken
@@ -35,13 +35,13 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Starts the thread. `reopen` makes another `Hub` on the same database after a panic.
+    /// Starts the thread `name`. `reopen` makes another `Hub` on the same database after a panic.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start(hub: Hub, reopen: Opener) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn start(name: &str, hub: Hub, reopen: Opener) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = mpsc::channel(QUEUE_LENGTH_MAX);
-        let thread = std::thread::Builder::new().name("core".into()).spawn(move || work(hub, queue, &reopen))?;
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(hub, queue, &reopen))?;
         Ok((Self { jobs }, thread))
     }
 

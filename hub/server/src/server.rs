@@ -67,7 +67,7 @@ pub struct Ready {
 pub struct Running {
     /// Shared by all requests.
     pub state: AppState,
-    core: JoinHandle<()>,
+    threads: [JoinHandle<()>; 2],
     ringer: Ringer,
 }
 
@@ -89,26 +89,33 @@ impl Running {
             );
         }
         let (bell, ringer) = Bell::start(place.connect()?)?;
-        let reopened = place.clone();
-        let (desk, core) = Desk::start(hub, Box::new(move || Ok(reopened.open()?)))?;
+        let opener = || {
+            let place = place.clone();
+            Box::new(move || Ok(place.open()?))
+        };
+        let (desk, core) = Desk::start("core", hub, opener())?;
+        let (reads, reader) = Desk::start("reads", place.open()?, opener())?;
         let state = AppState {
             desk,
+            reads,
             bell,
             metrics: Arc::default(),
             session_key: SessionKey::derive(&place.root_seed()?),
             secure_cookies,
             stopping: CancellationToken::new(),
         };
-        Ok(Self { state, core, ringer })
+        Ok(Self { state, threads: [core, reader], ringer })
     }
 
     /// Ends the threads. Every other clone of the state must be gone, or the core serves it first.
     pub fn stop(self) {
-        let Self { state, core, ringer } = self;
+        let Self { state, threads, ringer } = self;
         drop(state);
         drop(ringer);
-        if core.join().is_err() {
-            tracing::error!("the core's thread ended by a panic: report this line");
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a core's thread ended by a panic: report this line");
+            }
         }
     }
 }

@@ -120,6 +120,6 @@ fn bearer(parts: &Parts) -> Option<&str> {
 /// When it is none, or was revoked.
 pub async fn check(state: &AppState, text: &str) -> Result<ApiKeyView, Problem> {
     let hash = key_hash(text);
-    let found = state.desk.ask(move |hub| hub.check_api_key(hash.0)).await??;
+    let found = state.reads.ask(move |hub| hub.check_api_key(hash.0)).await??;
     found.ok_or_else(|| Problem::unauthorized("this API key is not valid: it was revoked, or mistyped"))
 }

@@ -51,7 +51,7 @@ pub async fn sales(
 ) -> Result<Json<Listing<SaleView>>, Problem> {
     let SalesQuery { store, terminal, business_date, member_id, after, limit } = query;
     let (filter, place) = (SaleFilter { store, terminal, business_date, member: member_id }, place(after, limit));
-    Ok(Json(state.desk.ask(move |hub| hub.sales(&filter, place.after.as_deref(), place.limit())).await??))
+    Ok(Json(state.reads.ask(move |hub| hub.sales(&filter, place.after.as_deref(), place.limit())).await??))
 }
 
 /// Which entries.
@@ -88,7 +88,7 @@ pub async fn entries(
 ) -> Result<Json<Listing<EntryView>>, Problem> {
     let EntriesQuery { member_id, purse, store, from, to, after, limit } = query;
     let (filter, place) = (EntryFilter { member: member_id, purse, store, from, to }, place(after, limit));
-    Ok(Json(state.desk.ask(move |hub| hub.ledger_entries(&filter, place.after.as_deref(), place.limit())).await??))
+    Ok(Json(state.reads.ask(move |hub| hub.ledger_entries(&filter, place.after.as_deref(), place.limit())).await??))
 }
 
 /// The trial balance: zero per purse, or the books are wrong.
@@ -98,7 +98,7 @@ pub async fn trial_balance(
     _: Allowed<LedgerRead>,
     State(state): State<AppState>,
 ) -> Result<Json<BalanceProof>, Problem> {
-    let proof = state.desk.ask(|hub| {
+    let proof = state.reads.ask(|hub| {
         Ok::<_, crate::core::HubError>(BalanceProof {
             balance: hub.trial_balance()?,
             holders_agree: hub.holders_agree()?.is_empty(),
@@ -136,7 +136,7 @@ pub async fn reconciliation(
     State(state): State<AppState>,
     Params(query): Params<DaysQuery>,
 ) -> Result<Json<Listing<DayView>>, Problem> {
-    let items = state.desk.ask(move |hub| hub.reconciliation(query.business_date, query.store.as_deref())).await??;
+    let items = state.reads.ask(move |hub| hub.reconciliation(query.business_date, query.store.as_deref())).await??;
     Ok(Json(Listing { items, next: None }))
 }
 
@@ -167,7 +167,7 @@ pub async fn exceptions(
 ) -> Result<Json<Listing<ExceptionView>>, Problem> {
     let ExceptionsQuery { state, kind, store, after, limit } = query;
     let (filter, place) = (ExceptionFilter { state, kind, store }, place(after, limit));
-    Ok(Json(app.desk.ask(move |hub| hub.exceptions(&filter, place.after.as_deref(), place.limit())).await??))
+    Ok(Json(app.reads.ask(move |hub| hub.exceptions(&filter, place.after.as_deref(), place.limit())).await??))
 }
 
 /// What a person did about an exception.

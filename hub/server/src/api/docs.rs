@@ -1,6 +1,7 @@
 //! The API's description: OpenAPI 3.1 generated from the handlers, and a plain page of it without a script.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, ResponseBuilder};
 
-use super::problem::KINDS;
+use super::problem::{KINDS, Problem};
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
@@ -74,6 +75,20 @@ pub fn page(api: &Value) -> Response {
         }
     };
     Html(markup.into_string()).into_response()
+}
+
+/// What a problem's `type` means, where its address leads.
+pub async fn problem(Path(kind): Path<String>) -> Result<Response, Problem> {
+    let known = KINDS.iter().find(|(known, _)| *known == kind);
+    let (kind, meaning) = known.ok_or_else(|| Problem::not_found(format!("there is no problem {kind:?}")))?;
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { meta charset="utf-8"; title { (kind) } link rel="stylesheet" href="/console/style.css"; }
+            body { h1 { (kind) } p { (meaning) } p { a href="/docs" { "API" } } }
+        }
+    };
+    Ok(Html(markup.into_string()).into_response())
 }
 
 fn row(method: &str, path: &str, operation: &Value) -> Markup {

@@ -44,14 +44,14 @@ pub async fn read_store(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<StoreView>, Problem> {
-    Ok(Json(state.desk.ask(move |hub| hub.store(&id).map(StoreView::from)).await??))
+    Ok(Json(state.reads.ask(move |hub| hub.store(&id).map(StoreView::from)).await??))
 }
 
 /// All stores.
 #[utoipa::path(get, path = "/v1/stores", tag = "fleet", security(("api_key" = [])),
     responses((status = 200, body = Listing<StoreView>)))]
 pub async fn stores(_: Allowed<AnyKey>, State(state): State<AppState>) -> Result<Json<Listing<StoreView>>, Problem> {
-    let items = state.desk.ask(|hub| hub.stores()).await??;
+    let items = state.reads.ask(|hub| hub.stores()).await??;
     Ok(Json(Listing { items, next: None }))
 }
 
@@ -62,7 +62,7 @@ pub async fn terminals(
     _: Allowed<AnyKey>,
     State(state): State<AppState>,
 ) -> Result<Json<Listing<TerminalView>>, Problem> {
-    let items = state.desk.ask(|hub| hub.terminals()).await??;
+    let items = state.reads.ask(|hub| hub.terminals()).await??;
     Ok(Json(Listing { items, next: None }))
 }
 

@@ -47,7 +47,7 @@ pub async fn list(
     State(state): State<AppState>,
     Params(place): Params<Place>,
 ) -> Result<Json<Listing<MemberView>>, Problem> {
-    Ok(Json(state.desk.ask(move |hub| hub.members(place.after.as_deref(), place.limit(), now_ms())).await??))
+    Ok(Json(state.reads.ask(move |hub| hub.members(place.after.as_deref(), place.limit(), now_ms())).await??))
 }
 
 /// One member.
@@ -60,7 +60,7 @@ pub async fn read(
     Path(id): Path<String>,
 ) -> Result<Json<MemberView>, Problem> {
     let member = member_id(&id)?;
-    let found = state.desk.ask(move |hub| hub.member(member, now_ms())).await??;
+    let found = state.reads.ask(move |hub| hub.member(member, now_ms())).await??;
     found.map(Json).ok_or_else(|| no_member(&id))
 }
 
@@ -97,7 +97,7 @@ pub async fn lookup(
     State(state): State<AppState>,
     Posted { value, .. }: Posted<Lookup>,
 ) -> Result<Json<MemberView>, Problem> {
-    let found = state.desk.ask(move |hub| hub.find_member(&value.identifier, now_ms())).await??;
+    let found = state.reads.ask(move |hub| hub.find_member(&value.identifier, now_ms())).await??;
     found.map(Json).ok_or_else(|| Problem::not_found("nobody has this identifier"))
 }
 
@@ -111,7 +111,7 @@ pub async fn entries(
     Params(place): Params<Place>,
 ) -> Result<Json<Listing<EntryView>>, Problem> {
     let member = member_id(&id)?;
-    Ok(Json(state.desk.ask(move |hub| hub.member_entries(member, place.after.as_deref(), place.limit())).await??))
+    Ok(Json(state.reads.ask(move |hub| hub.member_entries(member, place.after.as_deref(), place.limit())).await??))
 }
 
 /// Units given or taken by a person.

@@ -84,6 +84,7 @@ pub fn router(state: AppState) -> Router {
     router
         .route("/openapi.json", get(move || std::future::ready(docs::json(&api))))
         .route("/docs", get(move || std::future::ready(docs::page(&page))))
+        .route("/problems/{kind}", get(docs::problem))
         .merge(crate::console::router())
         .fallback(|| std::future::ready(Problem::of_status(StatusCode::NOT_FOUND)))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))

@@ -29,7 +29,7 @@ pub async fn readyz(State(state): State<AppState>) -> Result<&'static str, Probl
 /// Prometheus text.
 #[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, body = String)))]
 pub async fn metrics(State(state): State<AppState>) -> Result<Response, Problem> {
-    let (counts, terminals) = state.desk.ask(|hub| Ok::<_, HubError>((hub.counts()?, hub.terminals()?))).await??;
+    let (counts, terminals) = state.reads.ask(|hub| Ok::<_, HubError>((hub.counts()?, hub.terminals()?))).await??;
     let text = state.metrics.text(&gauges(&counts, &terminals, state.desk.waiting()));
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
 }

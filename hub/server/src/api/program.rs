@@ -89,7 +89,7 @@ pub async fn read(
     State(state): State<AppState>,
     Params(query): Params<ProgramQuery>,
 ) -> Result<Json<ProgramView>, Problem> {
-    let found = state.desk.ask(move |hub| match query.version {
+    let found = state.reads.ask(move |hub| match query.version {
         Some(version) => hub.program(version).map(Some),
         None => hub.current_program(now_ms()),
     });
@@ -103,6 +103,6 @@ pub async fn versions(
     _: Allowed<AnyKey>,
     State(state): State<AppState>,
 ) -> Result<Json<Listing<ProgramView>>, Problem> {
-    let items = state.desk.ask(|hub| hub.programs()).await??;
+    let items = state.reads.ask(|hub| hub.programs()).await??;
     Ok(Json(Listing { items, next: None }))
 }

@@ -12,8 +12,11 @@ use crate::metrics::Metrics;
 /// Shared by all requests; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// The core.
+    /// The core: changes, and what tills ask.
     pub desk: Desk,
+    /// A second core on the same database for what people and programs read, so that a long list never makes a
+    /// till wait.
+    pub reads: Desk,
     /// Rings when the database has changed.
     pub bell: Bell,
     /// Counters.

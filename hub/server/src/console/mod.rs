@@ -55,7 +55,7 @@ async fn home(State(state): State<AppState>, headers: HeaderMap) -> Result<Respo
             Html(page::log_in(Some("The key that opened this session was revoked.")).into_string()).into_response()
         );
     }
-    let books = state.desk.ask(read_books).await??;
+    let books = state.reads.ask(read_books).await??;
     Ok(Html(page::home(&books).into_string()).into_response())
 }
 
@@ -103,7 +103,7 @@ fn with_cookie(state: &AppState, value: &str, max_age_seconds: i64) -> Response 
 }
 
 async fn is_admin(state: &AppState, hash: Digest) -> Result<bool, Problem> {
-    let key = state.desk.ask(move |hub| hub.check_api_key(hash.0)).await??;
+    let key = state.reads.ask(move |hub| hub.check_api_key(hash.0)).await??;
     Ok(key.is_some_and(|key| permits(&key, ADMIN)))
 }
 
