@@ -157,4 +157,45 @@ mod tests {
         assert!(matches!(server_config(&seed, &root, &["https://x".into()]), Err(TlsError::Name(_))));
         assert!(server_config(&seed, "no certificate", &names).is_err());
     }
+
+    fn shakes_hands(root_pem: &str, name: &str) -> Result<(), rustls::Error> {
+        let seed = [9; 32];
+        let names = ["hub.example.org".to_owned(), "127.0.0.1".to_owned()];
+        let config = server_config(&seed, &root_certificate(&seed).unwrap(), &names).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(pem_certificate(root_pem).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(client), name)?;
+        let mut server = rustls::ServerConnection::new(config)?;
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut sent = Vec::new();
+            client.write_tls(&mut sent).unwrap();
+            server.read_tls(&mut sent.as_slice()).unwrap();
+            server.process_new_packets()?;
+            let mut answered = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut answered).unwrap();
+            }
+            let mut rest = answered.as_slice();
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+            }
+            client.process_new_packets()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn who_pins_the_root_gets_through_and_nobody_else() {
+        let root = root_certificate(&[9; 32]).unwrap();
+        shakes_hands(&root, "hub.example.org").unwrap();
+        shakes_hands(&root, "127.0.0.1").unwrap();
+        assert!(shakes_hands(&root, "other.example.org").is_err());
+        assert!(shakes_hands(&root_certificate(&[8; 32]).unwrap(), "hub.example.org").is_err());
+    }
 }
