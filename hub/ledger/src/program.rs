@@ -1,0 +1,102 @@
+//! The published rules, computed once more on what the till says it saw. A difference is tampering or a bug; it
+//! becomes an exception and delays nothing.
+
+use std::collections::BTreeMap;
+
+use counterfoil_protocol::entry::EntryKind;
+use counterfoil_protocol::program::{Basket, Program};
+use counterfoil_protocol::record::{Award, Record, SaleRecord};
+use counterfoil_protocol::sale::SaleKind;
+use counterfoil_protocol::time::StoreCalendar;
+
+/// Beyond this distance from the till's clock a sale's own time drives no rules.
+const OCCURRED_DISTANCE_MS_MAX: i64 = 48 * 3_600_000;
+
+/// Where a sale happened, as rules see it.
+#[derive(Debug, Clone)]
+pub struct PlaceOfSale {
+    /// The store's calendar.
+    pub calendar: StoreCalendar,
+    /// Its id.
+    pub store: String,
+    /// Groups it belongs to.
+    pub groups: Vec<String>,
+    /// The lane.
+    pub lane: String,
+}
+
+/// What differs between what the till gave and what the rules give on the same inputs; `None` where nothing does.
+pub fn program_difference(
+    program: &Program,
+    place: &PlaceOfSale,
+    record: &Record,
+    sale: &SaleRecord,
+) -> Option<String> {
+    if sale.sale.kind != SaleKind::Sale {
+        return None;
+    }
+    let entered = accrued(record);
+    let Some(inputs) = &sale.inputs else {
+        let moved = !entered.is_empty() || !sale.awards.is_empty();
+        return moved.then(|| "the till gave units without saying what it knew of the member".to_owned());
+    };
+    let far = (sale.occurred_at_ms.saturating_sub(record.recorded_at_ms)).saturating_abs() > OCCURRED_DISTANCE_MS_MAX;
+    let at_ms = if far { record.recorded_at_ms } else { sale.occurred_at_ms };
+    let basket = Basket {
+        sale: &sale.sale,
+        now: place.calendar.local_time(at_ms),
+        member: inputs,
+        store: &place.store,
+        store_groups: &place.groups,
+        lane: &place.lane,
+        channel: CHANNEL,
+    };
+    let evaluation = program.evaluate(&basket);
+    let ours = totals(&evaluation.awards);
+    let theirs = totals(&sale.awards);
+    if ours != theirs {
+        return Some(format!("the till gave {}, the rules give {}", words(&theirs), words(&ours)));
+    }
+    let moves = if sale.sale.training || sale.member.is_none() { BTreeMap::new() } else { per_purse(&theirs) };
+    (entered != moves).then(|| format!("the till gave {moves:?} by its rules and entered {entered:?}"))
+}
+
+/// The channel of everything a till records.
+const CHANNEL: &str = "till";
+
+fn totals(awards: &[Award]) -> BTreeMap<(&str, &str), i64> {
+    let mut totals = BTreeMap::new();
+    for award in awards {
+        for rule in &award.rules {
+            let units: &mut i64 = totals.entry((award.purse.as_str(), rule.rule.as_str())).or_default();
+            *units = units.saturating_add(rule.amount);
+        }
+    }
+    totals
+}
+
+fn per_purse<'a>(totals: &BTreeMap<(&'a str, &str), i64>) -> BTreeMap<&'a str, i64> {
+    let mut purses = BTreeMap::new();
+    for ((purse, _), units) in totals {
+        let sum: &mut i64 = purses.entry(*purse).or_default();
+        *sum = sum.saturating_add(*units);
+    }
+    purses
+}
+
+fn accrued(record: &Record) -> BTreeMap<&str, i64> {
+    let mut purses = BTreeMap::new();
+    for entry in record.entries.iter().filter(|entry| entry.kind == EntryKind::Accrue) {
+        let sum: &mut i64 = purses.entry(entry.purse.as_str()).or_default();
+        *sum = sum.saturating_add(entry.units);
+    }
+    purses
+}
+
+fn words(totals: &BTreeMap<(&str, &str), i64>) -> String {
+    if totals.is_empty() {
+        return "nothing".to_owned();
+    }
+    let parts: Vec<String> = totals.iter().map(|((purse, rule), units)| format!("{units} {purse} ({rule})")).collect();
+    parts.join(", ")
+}

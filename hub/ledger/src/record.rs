@@ -1,0 +1,89 @@
+//! A record as it is read at head office, and what about it a person should look at, whatever its entries do.
+
+use counterfoil_protocol::entry::{DebtKind, EntryKind};
+use counterfoil_protocol::limits::RECORD_ENTRY_COUNT_MAX;
+use counterfoil_protocol::record::{Body, RECORD_VERSION, Record};
+
+use crate::exception::{Exception, ExceptionKind};
+
+/// A record, or why it cannot be read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadRecord {
+    /// It can be posted.
+    Readable(Box<Record>),
+    /// It is kept as bytes.
+    Unreadable(Exception),
+}
+
+/// Reads a record whose chain and signature hold.
+pub fn read_record(bytes: &[u8]) -> ReadRecord {
+    let unreadable = |reason| ReadRecord::Unreadable(Exception { kind: ExceptionKind::UnreadableRecord, reason });
+    match Record::from_bytes(bytes) {
+        Err(error) => {
+            unreadable(format!("the record does not decode ({error}); its bytes are kept, nothing is posted"))
+        }
+        Ok(record) if record.version > RECORD_VERSION => unreadable(format!(
+            "the record has version {}, this hub knows {RECORD_VERSION}: upgrade the hub; its bytes are kept, nothing is posted",
+            record.version
+        )),
+        Ok(record) if record.entries.len() > RECORD_ENTRY_COUNT_MAX => unreadable(format!(
+            "the record has {} entries, {RECORD_ENTRY_COUNT_MAX} are possible",
+            record.entries.len()
+        )),
+        Ok(record) => ReadRecord::Readable(Box::new(record)),
+    }
+}
+
+/// What a readable record says by itself that somebody should look at.
+pub fn record_exceptions(record: &Record) -> Vec<Exception> {
+    let mut found = Vec::new();
+    let mut add = |kind, reason: String| found.push(Exception { kind, reason });
+    match &record.body {
+        Body::Sale(sale) => {
+            if sale.member.is_none() && sale.unknown_identifier.is_some() {
+                add(
+                    ExceptionKind::UnknownCard,
+                    format!("receipt {} was sold with a card that finds nobody", sale.sale.receipt_number),
+                );
+            }
+            for failure in &sale.failures {
+                add(ExceptionKind::RuleFailed, format!("receipt {}: {failure}", sale.sale.receipt_number));
+            }
+        }
+        Body::Void(void) if void.sale_position.is_none() => {
+            add(
+                ExceptionKind::UnknownVoid,
+                format!("receipt {} was voided and its sale is not known at the till", void.voided_receipt),
+            );
+        }
+        Body::CaptureGap(gap) => {
+            let lost = gap.to.saturating_sub(gap.from);
+            add(ExceptionKind::CaptureGap, format!("{lost} bytes from {} were lost: {}", gap.device, gap.reason));
+        }
+        Body::Document(document) => {
+            if let Some(reason) = &document.exception {
+                let number = document.receipt_number.as_deref().unwrap_or("without a number");
+                add(ExceptionKind::UnknownDocument, format!("{} {number}: {reason}", document.class));
+            }
+        }
+        Body::Void(_) | Body::Redemption(_) | Body::DayClose(_) | Body::PosTotals(_) => {}
+    }
+    if record.clock_suspect {
+        add(ExceptionKind::ClockSuspect, format!("the till did not trust its clock on {}", record.business_date));
+    }
+    for entry in &record.entries {
+        match (entry.kind, entry.debt) {
+            (EntryKind::Redeem, Some(DebtKind::Floor)) => {
+                add(
+                    ExceptionKind::FloorRedemption,
+                    format!("{} {} were spent below the floor", entry.units, entry.purse),
+                );
+            }
+            (EntryKind::Redeem | EntryKind::ReverseAccrual, Some(_)) => {
+                add(ExceptionKind::Debt, format!("{} {} are owed: they had been spent", entry.units, entry.purse));
+            }
+            _ => {}
+        }
+    }
+    found
+}
