@@ -1,9 +1,21 @@
 //! Stores and terminals.
 
+use counterfoil_protocol::time::{CalendarError, StoreCalendar, rfc3339_utc};
 use counterfoil_protocol::wire::v1::enrol::StoreSettings;
+use rusqlite::OptionalExtension as _;
 
+use super::Hub;
+use super::act::Act;
+use super::error::{Doing as _, HubError};
+use super::incarnations::Incarnation;
 use super::views::{StoreView, TerminalView};
-use super::{Hub, HubError, unfinished};
+
+/// What a store has before there is a program to take it from.
+const TIME_ZONE_DEFAULT: &str = "UTC";
+const CURRENCY_DEFAULT: &str = "EUR";
+
+/// Characters of a store's or lane's id.
+const ID_CHAR_COUNT_MAX: usize = 64;
 
 /// A store as a person writes it; what is absent stays, or gets a default when the store is new.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -26,14 +38,156 @@ pub struct StoreDraft {
     pub day_ends: Option<String>,
 }
 
+/// A store's calendar.
+pub(super) fn calendar(settings: &StoreSettings) -> Result<StoreCalendar, CalendarError> {
+    StoreCalendar::new(&settings.time_zone, &settings.day_ends)
+}
+
+/// Checks the id of a store or lane.
+pub(super) fn check_id(field: &'static str, id: &str) -> Result<(), HubError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if id.is_empty() || id.len() > ID_CHAR_COUNT_MAX || !id.chars().all(fits) {
+        return Err(HubError::invalid(
+            field,
+            format!("{id:?} cannot be an id: use 1 to {ID_CHAR_COUNT_MAX} letters, digits, dots, dashes, underscores"),
+        ));
+    }
+    Ok(())
+}
+
+impl Act<'_> {
+    /// A store's settings; what it does not say itself, the program in force says.
+    pub(super) fn store_settings(&self, store: &str) -> Result<StoreSettings, HubError> {
+        let found = self
+            .tx
+            .prepare_cached("SELECT name, time_zone, currency, day_ends, groups FROM store WHERE store = ?1")
+            .and_then(|mut query| {
+                query
+                    .query_row([store], |row| {
+                        let zone: Option<String> = row.get(1)?;
+                        let currency: Option<String> = row.get(2)?;
+                        let groups: String = row.get(4)?;
+                        Ok((row.get(0)?, zone, currency, row.get(3)?, groups))
+                    })
+                    .optional()
+            })
+            .doing("reading a store")?;
+        let (name, zone, currency, day_ends, groups) = found.ok_or_else(|| HubError::not_found("store", store))?;
+        let program = if zone.is_none() || currency.is_none() { self.latest_program()? } else { None };
+        let of_program = |own: Option<String>, programs: Option<&str>, default: &str| {
+            own.unwrap_or_else(|| programs.unwrap_or(default).to_owned())
+        };
+        Ok(StoreSettings {
+            store: store.to_owned(),
+            name,
+            time_zone: of_program(zone, program.as_ref().map(|program| program.time_zone()), TIME_ZONE_DEFAULT),
+            currency: of_program(currency, program.as_ref().map(|program| program.currency()), CURRENCY_DEFAULT),
+            day_ends,
+            groups: serde_json::from_str(&groups).unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn store_exists(&self, store: &str) -> Result<bool, HubError> {
+        self.tx
+            .prepare_cached("SELECT 1 FROM store WHERE store = ?1")
+            .and_then(|mut query| query.exists([store]))
+            .doing("looking for a store")
+    }
+
+    pub(super) fn store_ids(&self) -> Result<Vec<String>, HubError> {
+        self.tx
+            .prepare_cached("SELECT store FROM store ORDER BY store")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .doing("listing stores")
+    }
+
+    /// Makes or changes a store, if what comes of it can be one.
+    pub(super) fn write_store(&self, store: &str, draft: &StoreDraft) -> Result<StoreSettings, HubError> {
+        check_id("store", store)?;
+        let groups =
+            draft.groups.as_ref().map(|groups| serde_json::to_string(groups).expect("a list of words is JSON"));
+        self.tx
+            .prepare_cached(
+                "INSERT INTO store (store, name, time_zone, currency, day_ends, groups)
+                 VALUES (?1, coalesce(?2, ?1), ?3, ?4, coalesce(?5, '00:00'), coalesce(?6, '[]'))
+                 ON CONFLICT DO UPDATE SET name = coalesce(?2, name), time_zone = coalesce(?3, time_zone),
+                     currency = coalesce(?4, currency), day_ends = coalesce(?5, day_ends), groups = coalesce(?6, groups)",
+            )
+            .and_then(|mut insert| {
+                insert.execute((store, &draft.name, &draft.time_zone, &draft.currency, &draft.day_ends, groups))
+            })
+            .doing("writing a store")?;
+        let settings = self.store_settings(store)?;
+        calendar(&settings).map_err(|error| match error {
+            CalendarError::Zone(_) => HubError::invalid("time_zone", error.to_string()),
+            CalendarError::DayEnd(_) => HubError::invalid("day_ends", error.to_string()),
+        })?;
+        if settings.currency.len() != 3 || !settings.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(HubError::invalid("currency", format!("{:?} is not an ISO 4217 code", settings.currency)));
+        }
+        self.feed_store(store)?;
+        Ok(settings)
+    }
+
+    fn terminal_views(&self) -> Result<Vec<TerminalView>, HubError> {
+        let rows: Vec<(String, String, String, bool, Option<[u8; 16]>)> = self
+            .tx
+            .prepare_cached(
+                "SELECT t.terminal, t.store, t.lane, t.retired_ms IS NOT NULL,
+                        (SELECT i.incarnation FROM incarnation i WHERE i.terminal = t.terminal ORDER BY number DESC LIMIT 1)
+                 FROM terminal t ORDER BY t.store, t.lane",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+                    .collect()
+            })
+            .doing("listing terminals")?;
+        rows.into_iter()
+            .map(|(terminal, store, lane, is_retired, incarnation)| {
+                let incarnation = incarnation.map(counterfoil_protocol::id::IncarnationId);
+                let incarnation = incarnation.map(|id| self.incarnation(id)).transpose()?.flatten();
+                Ok(terminal_view(terminal, store, lane, is_retired, incarnation))
+            })
+            .collect()
+    }
+}
+
+fn terminal_view(
+    terminal: String,
+    store: String,
+    lane: String,
+    is_retired: bool,
+    incarnation: Option<Incarnation>,
+) -> TerminalView {
+    let state = match (is_retired, &incarnation) {
+        (true, _) => "retired",
+        (false, Some(_)) => "active",
+        (false, None) => "invited",
+    };
+    let position = |read: fn(&Incarnation) -> u64| incarnation.as_ref().map_or(0, read);
+    TerminalView {
+        terminal,
+        store,
+        lane,
+        state: state.to_owned(),
+        last_seen_at: incarnation.as_ref().map(|incarnation| rfc3339_utc(incarnation.last_seen_ms)),
+        announced: position(|incarnation| incarnation.announced),
+        acknowledged: position(|incarnation| incarnation.head.position),
+        posted: position(|incarnation| incarnation.posted),
+        backlog: position(|incarnation| incarnation.announced.saturating_sub(incarnation.head.position)),
+        version: incarnation.as_ref().map(|incarnation| incarnation.agent_version.clone()),
+        incarnation: incarnation.map(|incarnation| incarnation.id.to_string()),
+    }
+}
+
 impl Hub {
     /// Makes or changes a store; its tills hear of it.
     ///
     /// # Errors
     /// `Invalid`.
     pub fn put_store(&mut self, store: &str, draft: &StoreDraft, now_ms: i64) -> Result<StoreView, HubError> {
-        let _ = (store, draft, now_ms);
-        unfinished()
+        self.change(now_ms, |act| act.write_store(store, draft).map(StoreView::from))
     }
 
     /// A store's settings.
@@ -41,8 +195,7 @@ impl Hub {
     /// # Errors
     /// `NotFound`.
     pub fn store(&self, store: &str) -> Result<StoreSettings, HubError> {
-        let _ = store;
-        unfinished()
+        self.read(0, |act| act.store_settings(store))
     }
 
     /// All stores, by id.
@@ -50,7 +203,9 @@ impl Hub {
     /// # Errors
     /// When the database fails.
     pub fn stores(&self) -> Result<Vec<StoreView>, HubError> {
-        unfinished()
+        self.read(0, |act| {
+            act.store_ids()?.iter().map(|store| act.store_settings(store).map(StoreView::from)).collect()
+        })
     }
 
     /// All terminals, by store and lane: invited ones without an incarnation, others with their latest.
@@ -58,15 +213,27 @@ impl Hub {
     /// # Errors
     /// When the database fails.
     pub fn terminals(&self) -> Result<Vec<TerminalView>, HubError> {
-        unfinished()
+        self.read(0, |act| act.terminal_views())
     }
 
-    /// Retires a terminal: it gets no feed and no grants any more. What it has recorded and still sends is taken.
+    /// Retires a terminal: it gets no feed and no grants any more. What it has recorded and still sends is taken; the
+    /// rights it holds stay on its account.
     ///
     /// # Errors
     /// `NotFound`.
     pub fn retire(&mut self, terminal: &str, now_ms: i64) -> Result<TerminalView, HubError> {
-        let _ = (terminal, now_ms);
-        unfinished()
+        self.change(now_ms, |act| {
+            act.tx
+                .execute(
+                    "UPDATE terminal SET retired_ms = coalesce(retired_ms, ?2) WHERE terminal = ?1",
+                    (terminal, now_ms),
+                )
+                .doing("retiring a terminal")?;
+            let views = act.terminal_views()?;
+            views
+                .into_iter()
+                .find(|view| view.terminal == terminal)
+                .ok_or_else(|| HubError::not_found("terminal", terminal))
+        })
     }
 }

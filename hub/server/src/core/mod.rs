@@ -6,6 +6,7 @@
 //! change is kept in memory.
 
 mod access;
+mod act;
 mod adjust;
 mod books;
 mod days;
@@ -15,24 +16,43 @@ mod exceptions;
 mod feed;
 mod fleet;
 mod grants;
+mod incarnations;
+mod ledger;
 mod members;
+mod people;
+mod post;
+mod profile;
 mod programs;
+mod sales;
+mod schema;
 mod sync;
 mod verify;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use counterfoil_protocol::identifier::ProgramKey;
 use counterfoil_protocol::wire::sign::PublicKey;
 use ed25519_dalek::SigningKey;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
+pub use access::SCOPES;
+use act::{Own, signed, unsigned};
 pub use books::{EntryFilter, SaleFilter};
+use error::Doing as _;
 pub use error::HubError;
 pub use exceptions::ExceptionFilter;
 pub use fleet::StoreDraft;
 pub use members::{ImportRow, MemberDraft, MemberPatch};
 pub use sync::SyncAnswer;
 pub use views::*;
+
+/// Items in one part of a list.
+pub const LIST_LENGTH_MAX: usize = 1_000;
 
 /// Rules broken on purpose, so that tests and the simulator can show that they notice. None by default; never
 /// set by a shell.
@@ -50,37 +70,65 @@ pub struct Faults {
 #[derive(Debug)]
 pub struct Hub {
     conn: Connection,
-    root: SigningKey,
-    root_key: PublicKey,
-    program_key: ProgramKey,
-    epoch: u64,
-    root_certificate: String,
+    own: Own,
     faults: Faults,
 }
 
 impl Hub {
-    /// Makes a new head office in an empty database.
+    /// Makes a new head office in an empty database. The connection's locking mode is its opener's choice.
     ///
     /// # Errors
-    /// When the database holds something already, or fails.
+    /// When the database holds a head office already, or fails.
     pub fn create(
-        conn: Connection,
+        mut conn: Connection,
         root_seed: [u8; 32],
         program_key: ProgramKey,
         epoch: u64,
         root_certificate: String,
     ) -> Result<Self, HubError> {
-        let root = SigningKey::from_bytes(&root_seed);
-        let root_key = PublicKey::of(&root);
-        Ok(Self { conn, root, root_key, program_key, epoch, root_certificate, faults: Faults::default() })
+        schema::prepare(&conn)?;
+        schema::migrate(&mut conn)?;
+        let root_key = PublicKey::of(&SigningKey::from_bytes(&root_seed));
+        let made = conn
+            .execute(
+                "INSERT OR IGNORE INTO hub (one, epoch, root_key, program_key, root_certificate) VALUES (1, ?1, ?2, ?3, ?4)",
+                (signed(epoch), root_key.0, program_key.0, &root_certificate),
+            )
+            .doing("making a head office")?;
+        if made == 0 {
+            return Err(HubError::conflict("this database holds a head office already: open it, or take another file"));
+        }
+        Self::open(conn, root_seed)
     }
 
     /// Opens a head office, bringing its schema up to date.
     ///
     /// # Errors
-    /// When the database is not one, is newer than this program, or belongs to another root key.
-    pub fn open(conn: Connection, root_seed: [u8; 32]) -> Result<Self, HubError> {
-        Self::create(conn, root_seed, ProgramKey([0; 32]), 0, String::new())
+    /// `NotFound` when the database holds none; `Database` when it is newer than this program or belongs to another
+    /// root key.
+    pub fn open(mut conn: Connection, root_seed: [u8; 32]) -> Result<Self, HubError> {
+        schema::prepare(&conn)?;
+        schema::migrate(&mut conn)?;
+        let root = SigningKey::from_bytes(&root_seed);
+        let root_key = PublicKey::of(&root);
+        let found: Option<(i64, [u8; 32], [u8; 32], String)> = conn
+            .query_row("SELECT epoch, root_key, program_key, root_certificate FROM hub", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .optional()
+            .doing("reading who this head office is")?;
+        let (epoch, key, program_key, root_certificate) =
+            found.ok_or_else(|| HubError::not_found("head office", "in this database"))?;
+        if key != root_key.0 {
+            return Err(HubError::Database {
+                detail: "the database belongs to another root key: put the root.key beside it that it was made with"
+                    .into(),
+            });
+        }
+        let (epoch, program_key) = (unsigned(epoch), ProgramKey(program_key));
+        let programs = RefCell::new(BTreeMap::new());
+        let own = Own { root, root_key, program_key, epoch, root_certificate, programs };
+        Ok(Self { conn, own, faults: Faults::default() })
     }
 
     /// Breaks rules on purpose: for negative controls only.
@@ -90,22 +138,22 @@ impl Hub {
 
     /// The public half of the root key, which signs answers, grants and programs.
     pub fn root_key(&self) -> PublicKey {
-        self.root_key
+        self.own.root_key
     }
 
     /// The secret of identifier hashes and member ids.
     pub fn program_key(&self) -> &ProgramKey {
-        &self.program_key
+        &self.own.program_key
     }
 
     /// Which life of this head office.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.own.epoch
     }
 
     /// The certificate of the root key, PEM.
     pub fn root_certificate(&self) -> &str {
-        &self.root_certificate
+        &self.own.root_certificate
     }
 
     /// The connection, for a shell's own bookkeeping (backup, checkpoints). Never write the core's tables.
@@ -118,11 +166,6 @@ impl Hub {
     /// # Errors
     /// When the database fails.
     pub fn data_version(&self) -> Result<i64, HubError> {
-        use error::Doing as _;
         self.conn.query_row("PRAGMA data_version", [], |row| row.get(0)).doing("reading the data version")
     }
-}
-
-fn unfinished<T>() -> Result<T, HubError> {
-    Err(HubError::Database { detail: "this part of the core is not written yet".into() })
 }

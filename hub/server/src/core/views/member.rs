@@ -16,7 +16,7 @@ pub struct HolderUnits {
 }
 
 /// One purse of a member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct PurseView {
     /// The purse.
     pub purse: String,

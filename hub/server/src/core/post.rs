@@ -1,0 +1,254 @@
+//! Posting: from a journal's bytes to ledger, sales, days and exceptions.
+//!
+//! A journal is posted in position order, `posted_position` moves in the same transaction as what it stands for, and
+//! nothing is posted twice. A record that cannot be posted, for whatever reason, is kept as bytes with an exception
+//! and the journal moves on. Only a failing disk stops it; then the next push or start goes on.
+
+use std::collections::BTreeSet;
+
+use counterfoil_ledger::{
+    Exception, ExceptionKind, PlaceOfSale, Poster, Posting, ReadRecord, Row, program_difference, read_record,
+    record_exceptions,
+};
+use counterfoil_protocol::id::{EntryId, EventId, IncarnationId, MemberId};
+use counterfoil_protocol::record::{Body, Record, SaleRecord};
+use counterfoil_protocol::sale::SaleKind;
+
+use super::Hub;
+use super::act::{Act, signed};
+use super::error::{Doing as _, HubError};
+use super::incarnations::Incarnation;
+use super::ledger::{Ledger, RowContext};
+
+/// Records posted in one transaction.
+const BATCH_RECORD_COUNT_MAX: usize = 250;
+
+impl Hub {
+    /// Posts what was appended and not posted (after a crash between the two), and says how many records that was.
+    /// A shell calls it at start; every push does it for its own journal.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn post_pending(&mut self, now_ms: i64) -> Result<u64, HubError> {
+        let waiting: Vec<Incarnation> = self.read(now_ms, |act| act.incarnations())?;
+        let mut posted = 0;
+        for incarnation in waiting.iter().filter(|incarnation| incarnation.posted < incarnation.head.position) {
+            posted += self.post_journal(incarnation.id, now_ms)?;
+        }
+        Ok(posted)
+    }
+
+    pub(super) fn post_journal(&mut self, id: IncarnationId, now_ms: i64) -> Result<u64, HubError> {
+        let mut posted = 0;
+        loop {
+            let batch = self.change(now_ms, |act| act.post_batch(id))?;
+            posted += batch;
+            if batch < BATCH_RECORD_COUNT_MAX as u64 {
+                return Ok(posted);
+            }
+        }
+    }
+}
+
+impl Act<'_> {
+    fn post_batch(&self, id: IncarnationId) -> Result<u64, HubError> {
+        let incarnation = self.incarnation(id)?.ok_or_else(|| HubError::not_found("incarnation", id))?;
+        let records = self.records(id, incarnation.posted + 1, incarnation.head.position, BATCH_RECORD_COUNT_MAX)?;
+        let Some((last, _)) = records.last() else { return Ok(0) };
+        for (position, bytes) in &records {
+            self.post_one(&incarnation, *position, bytes)?;
+        }
+        self.tx
+            .prepare_cached("UPDATE incarnation SET posted_position = ?2 WHERE incarnation = ?1")
+            .and_then(|mut update| update.execute((id.0, signed(*last))))
+            .doing("moving a journal's posted position")?;
+        Ok(records.len() as u64)
+    }
+
+    /// Posts a record, or keeps it with an exception where our own tables refuse it.
+    fn post_one(&self, incarnation: &Incarnation, position: u64, bytes: &[u8]) -> Result<(), HubError> {
+        self.tx.execute_batch("SAVEPOINT record").doing("beginning to post a record")?;
+        let done = self.post_record(incarnation, position, bytes);
+        let undone = match done {
+            Ok(()) => None,
+            Err(error) if is_of_the_record(&error) => Some(error),
+            Err(error) => return Err(error),
+        };
+        if let Some(error) = undone {
+            self.tx.execute_batch("ROLLBACK TO record").doing("taking a posting back")?;
+            let reason = format!("the record could not be posted ({error}); its bytes are kept, report this");
+            let exception = Exception { kind: ExceptionKind::NotPosted, reason };
+            self.write_exceptions(incarnation, position, &[exception])?;
+        }
+        self.tx.execute_batch("RELEASE record").doing("ending to post a record")
+    }
+
+    fn post_record(&self, incarnation: &Incarnation, position: u64, bytes: &[u8]) -> Result<(), HubError> {
+        let record = match read_record(bytes) {
+            ReadRecord::Readable(record) => record,
+            ReadRecord::Unreadable(exception) => return self.write_exceptions(incarnation, position, &[exception]),
+        };
+        let event = EventId { incarnation: incarnation.id, position };
+        let mut exceptions = record_exceptions(&record);
+        let reprint = match &record.body {
+            Body::Sale(sale) => self.reprint_of(incarnation, sale, &mut exceptions)?,
+            _ => None,
+        };
+        if reprint.is_none() {
+            let posting = self.plan(&record, event)?;
+            exceptions.extend(posting.exceptions.iter().cloned());
+            self.write_posting(incarnation, event, &record, &posting, &mut exceptions)?;
+        }
+        match &record.body {
+            Body::Sale(sale) => {
+                exceptions.extend(self.rules_differ(incarnation, &record, sale)?);
+                self.write_sale(incarnation, event, &record, sale, reprint)?;
+                exceptions.extend(self.unlinked_return(incarnation, &record, sale)?);
+            }
+            Body::Void(void) => self.write_void(incarnation, position, void.sale_position)?,
+            Body::Redemption(redemption) => self.note_member_at(redemption.member, &incarnation.store)?,
+            Body::DayClose(close) => self.write_day(incarnation, position, close)?,
+            Body::PosTotals(totals) => self.write_pos_totals(incarnation, position, totals)?,
+            Body::CaptureGap(_) | Body::Document(_) => {}
+        }
+        self.write_exceptions(incarnation, position, &exceptions)
+    }
+
+    fn plan(&self, record: &Record, event: EventId) -> Result<Posting, HubError> {
+        let ledger = Ledger(self.tx);
+        let mut poster = Poster::new(&ledger);
+        for (id, entry) in record.entry_ids(event.incarnation, event.position) {
+            if !self.entry_is_here(id, entry.member)? {
+                poster.post(id, entry)?;
+            }
+        }
+        Ok(poster.finish())
+    }
+
+    fn write_posting(
+        &self,
+        incarnation: &Incarnation,
+        event: EventId,
+        record: &Record,
+        posting: &Posting,
+        exceptions: &mut Vec<Exception>,
+    ) -> Result<(), HubError> {
+        let context = RowContext {
+            event: Some(event),
+            store: Some(incarnation.store.clone()),
+            business_date: Some(record.business_date),
+            ..RowContext::default()
+        };
+        let mut touched: BTreeSet<(MemberId, &str)> = BTreeSet::new();
+        for row in &posting.rows {
+            touched.insert((row.entry.member, &row.entry.purse));
+        }
+        let members: BTreeSet<MemberId> = touched.iter().map(|(member, _)| *member).collect();
+        for member in &members {
+            if self.make_known(*member)? {
+                let reason = format!("{event} moves units of a member that head office does not know: {member}");
+                exceptions.push(Exception { kind: ExceptionKind::UnknownMember, reason });
+            }
+        }
+        for row in &posting.rows {
+            self.write_row(row, &context)?;
+            if self.faults.post_twice {
+                self.write_row(&again(row), &context)?;
+            }
+        }
+        for (member, purse) in &touched {
+            self.repay(*member, purse)?;
+        }
+        for member in members {
+            self.note_member_at(member, &incarnation.store)?;
+        }
+        Ok(())
+    }
+
+    /// A member was seen at a store: its tills keep it, and hear how it stands.
+    fn note_member_at(&self, member: MemberId, store: &str) -> Result<(), HubError> {
+        self.tx
+            .prepare_cached(
+                "INSERT INTO seen_at_store (bucket, member, store, last_ms) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET last_ms = max(last_ms, excluded.last_ms)",
+            )
+            .and_then(|mut insert| insert.execute((member.bucket(), member.0, store, self.now_ms)))
+            .doing("noting where a member was seen")?;
+        self.feed_state(member)
+    }
+
+    /// What the published rules give otherwise, on the recorded inputs.
+    fn rules_differ(
+        &self,
+        incarnation: &Incarnation,
+        record: &Record,
+        sale: &SaleRecord,
+    ) -> Result<Option<Exception>, HubError> {
+        let exception = |reason| Some(Exception { kind: ExceptionKind::ProgramMismatch, reason });
+        let number = &sale.sale.receipt_number;
+        let Some(version) = record.program_version else {
+            let moved = !sale.awards.is_empty();
+            return Ok(if moved { exception(format!("receipt {number}: units without a program")) } else { None });
+        };
+        let Some(program) = self.compiled(version)? else {
+            return Ok(exception(format!("receipt {number}: program version {version} was never published")));
+        };
+        let settings = self.store_settings(&incarnation.store)?;
+        let Ok(calendar) = super::fleet::calendar(&settings) else {
+            return Ok(exception(format!("receipt {number}: the store's time zone or day end cannot be read")));
+        };
+        let place =
+            PlaceOfSale { calendar, store: settings.store, groups: settings.groups, lane: incarnation.lane.clone() };
+        let difference = program_difference(&program, &place, record, sale);
+        Ok(difference.and_then(|difference| exception(format!("receipt {number}: {difference}"))))
+    }
+
+    /// A visit more, or one less where the sale is undone.
+    pub(super) fn count_visit(&self, member: MemberId, change: i64) -> Result<(), HubError> {
+        self.tx
+            .prepare_cached("UPDATE member SET visits = max(0, visits + ?3) WHERE bucket = ?1 AND member = ?2")
+            .and_then(|mut update| update.execute((member.bucket(), member.0, change)))
+            .doing("counting a visit")?;
+        Ok(())
+    }
+
+    /// A sale with a member counts as a visit, and its store's tills keep the member from now on.
+    pub(super) fn note_visit(&self, member: MemberId, sale: &SaleRecord, store: &str) -> Result<(), HubError> {
+        self.make_known(member)?;
+        if sale.sale.kind == SaleKind::Sale && !sale.sale.training {
+            self.count_visit(member, 1)?;
+        }
+        self.note_member_at(member, store)
+    }
+}
+
+/// Whether an error is about what the record says, so that waiting would change nothing.
+fn is_of_the_record(error: &HubError) -> bool {
+    match error {
+        HubError::Storage { source, .. } => matches!(
+            source.sqlite_error_code(),
+            Some(
+                rusqlite::ErrorCode::ConstraintViolation
+                    | rusqlite::ErrorCode::TooBig
+                    | rusqlite::ErrorCode::TypeMismatch
+            )
+        ),
+        HubError::Entry(_) | HubError::Invalid { .. } | HubError::Conflict { .. } => true,
+        HubError::NotFound { .. }
+        | HubError::Busy
+        | HubError::Database { .. }
+        | HubError::IdempotencyMismatch { .. } => false,
+    }
+}
+
+/// The same row under an id that no author gave: [`super::Faults::post_twice`].
+fn again(row: &Row) -> Row {
+    const FAR: u32 = 1 << 20;
+    let id = match row.id {
+        EntryId::Terminal { incarnation, position, index } => {
+            EntryId::Terminal { incarnation, position, index: index + FAR }
+        }
+        hub @ EntryId::Hub { .. } => hub,
+    };
+    Row { id, ..row.clone() }
+}
