@@ -1,2 +1,6 @@
-//! Receipt printers: what is said to them.
+//! Receipt printers: the language that is spoken to them, and the documents it spells.
+
+pub mod escpos;
 pub mod limits;
+pub mod receipt;
+pub mod text;

@@ -1,0 +1,1 @@
+//! Writes ESC/POS streams.
