@@ -5,9 +5,15 @@
 
 pub mod captured;
 pub mod pan;
+pub mod parse;
+pub mod port;
 pub mod printer;
 pub mod reader;
+pub mod scanner;
+pub mod spool;
+pub mod tap;
 pub mod template;
+pub mod virtual_hw;
 
 pub use captured::{CapturedSale, CapturedTotals, Class, Parsed};
 pub use reader::Reader;
