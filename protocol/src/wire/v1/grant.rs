@@ -127,7 +127,7 @@ pub struct Refusal {
     /// The hub's epoch, for `Epoch`.
     #[n(3)]
     pub epoch: Option<u64>,
-    /// The root key's, over the detail, where the hub could.
+    /// Kept free for a refusal that travels without HTTP; over HTTP the answer's own signature covers it.
     #[n(4)]
     pub signature: Option<Sig>,
 }
