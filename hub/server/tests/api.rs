@@ -240,8 +240,15 @@ async fn stores_are_made_and_terminals_invited() {
         .post("/v1/terminals/invite", &key, &json!({ "store": "nowhere", "lane": "1" }))
         .await
         .problem(404, "not-found");
+    let again = json!({ "store": "s1", "lane": "2" }).to_string();
+    let once = [("idempotency-key", "i-1")];
+    let first = office.call("POST", "/v1/terminals/invite", &key, Some(&again), &once).await.json();
+    assert_eq!(office.call("POST", "/v1/terminals/invite", &key, Some(&again), &once).await.json(), first);
+    let other = json!({ "store": "s1", "lane": "3" }).to_string();
+    let other = office.call("POST", "/v1/terminals/invite", &key, Some(&other), &once).await;
+    other.problem(422, "idempotency-mismatch");
     let terminals = office.get("/v1/terminals", &key).await.json();
-    assert_eq!(terminals["items"].as_array().unwrap().len(), 1, "{terminals}");
+    assert_eq!(terminals["items"].as_array().unwrap().len(), 2, "{terminals}");
 }
 
 #[tokio::test]

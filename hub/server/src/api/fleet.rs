@@ -2,18 +2,18 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use counterfoil_protocol::time::rfc3339_utc;
+use counterfoil_protocol::wire::v1::enrol::EnrolmentCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::{Allowed, AnyKey, TerminalsWrite};
-use super::body::Posted;
+use super::body::{Posted, created};
 use super::problem::{Problem, ProblemDocument};
 use super::state::AppState;
 use crate::clock::now_ms;
-use crate::core::{Hub, HubError, Listing, StoreDraft, StoreView, TerminalView};
+use crate::core::{Hub, HubError, Listing, Reply, StoreDraft, StoreView, TerminalView};
 use crate::entropy;
 
 /// How long a code can be used when nobody says.
@@ -93,15 +93,40 @@ pub struct Invitation {
 
 /// Invites a till to a lane.
 #[utoipa::path(post, path = "/v1/terminals/invite", tag = "fleet", security(("api_key" = ["terminals:write"])),
-    request_body = InviteRequest, responses((status = 201, body = Invitation), (status = 404, body = ProblemDocument,
+    request_body = InviteRequest, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = Invitation), (status = 404, body = ProblemDocument,
     content_type = "application/problem+json")))]
 pub async fn invite(
     _: Allowed<TerminalsWrite>,
     State(state): State<AppState>,
-    Posted { value, .. }: Posted<InviteRequest>,
+    Posted { value, idempotency }: Posted<InviteRequest>,
 ) -> Result<Response, Problem> {
-    let invitation = state.desk.ask(move |hub| invite_now(hub, &value)).await??;
-    Ok((StatusCode::CREATED, Json(invitation)).into_response())
+    let Some(key) = idempotency else {
+        let answer = state.desk.ask(move |hub| invite_now(hub, &value)).await??;
+        return Ok(created(Reply { answer, fresh: true }));
+    };
+    // The code is not kept anywhere: the same key draws the same one.
+    let secret = state.session_key.draw(b"invitation", &[key.key.as_bytes(), &key.request.0].concat());
+    let job = move |hub: &mut Hub| {
+        let InviteRequest { store, lane, create_store, .. } = &value;
+        let reply = hub.invite_once(store, lane, secret, now_ms(), value.ttl_ms(), *create_store, &key)?;
+        let code = EnrolmentCode { secret, root_fingerprint: hub.root_key().fingerprint() };
+        Ok::<_, HubError>(Reply { answer: Invitation::new(&code, reply.answer), fresh: reply.fresh })
+    };
+    Ok(created(state.desk.ask(job).await??))
+}
+
+impl InviteRequest {
+    fn ttl_ms(&self) -> i64 {
+        let hours = self.valid_hours.unwrap_or(INVITATION_HOURS_DEFAULT).clamp(1, INVITATION_HOURS_MAX);
+        i64::from(hours) * 3_600_000
+    }
+}
+
+impl Invitation {
+    fn new(code: &EnrolmentCode, expires_ms: i64) -> Self {
+        Self { code: code.to_text(), expires_at: rfc3339_utc(expires_ms) }
+    }
 }
 
 /// Invites with this machine's clock and entropy: the same for HTTP and the command line.
@@ -109,9 +134,8 @@ pub async fn invite(
 /// # Errors
 /// As [`Hub::invite`].
 pub fn invite_now(hub: &mut Hub, request: &InviteRequest) -> Result<Invitation, HubError> {
-    let hours = request.valid_hours.unwrap_or(INVITATION_HOURS_DEFAULT).clamp(1, INVITATION_HOURS_MAX);
-    let (now, ttl_ms) = (now_ms(), i64::from(hours) * 3_600_000);
+    let now = now_ms();
     let InviteRequest { store, lane, create_store, .. } = request;
-    let code = hub.invite(store, lane, entropy::bytes(), now, ttl_ms, *create_store)?;
-    Ok(Invitation { code: code.to_text(), expires_at: rfc3339_utc(now + ttl_ms) })
+    let code = hub.invite(store, lane, entropy::bytes(), now, request.ttl_ms(), *create_store)?;
+    Ok(Invitation::new(&code, now + request.ttl_ms()))
 }

@@ -97,6 +97,8 @@ enum Command {
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let Cli { places, command } = Cli::parse();
+    // What the hub writes is for its own account: members' data, its key.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = match places.config() {
         Ok(config) => config,
         Err(error) => return wrong_usage(error),

@@ -32,6 +32,12 @@ impl SessionKey {
         Self(mac(root_seed, b"counterfoil console session key v1").finalize().into_bytes().into())
     }
 
+    /// Bytes that only this hub can draw from `from`, the same each time, for one use.
+    pub fn draw<const N: usize>(&self, purpose: &[u8], from: &[u8]) -> [u8; N] {
+        let drawn = mac(&self.0, &[purpose, b"\0", from].concat()).finalize().into_bytes();
+        std::array::from_fn(|at| drawn[at % drawn.len()])
+    }
+
     /// The cookie's value for an API key, by its hash.
     pub fn seal(&self, key_hash: &Digest, expires_ms: i64) -> String {
         let said = format!("{key_hash}.{expires_ms}");

@@ -5,7 +5,7 @@
 
 use counterfoil_protocol::id::Digest;
 use counterfoil_protocol::limits::REQUEST_BYTES_MAX;
-use counterfoil_protocol::record::Head;
+use counterfoil_protocol::record::{Head, Idempotency};
 use counterfoil_protocol::session::hub::SignedRequest;
 use counterfoil_protocol::wire::http::{ENROL_PATH, RequestHeaders};
 use counterfoil_protocol::wire::sign::sign;
@@ -18,6 +18,7 @@ use super::act::Act;
 use super::error::{Doing as _, HubError};
 use super::fleet::{StoreDraft, check_id};
 use super::sync::{Refused, Served, SyncAnswer, answer};
+use super::views::Reply;
 
 /// Characters of an agent's version that are kept.
 const VERSION_CHAR_COUNT_MAX: usize = 64;
@@ -42,27 +43,31 @@ impl Hub {
         ttl_ms: i64,
         create_store: bool,
     ) -> Result<EnrolmentCode, HubError> {
-        check_id("lane", lane)?;
-        let root_fingerprint = self.own.root_key.fingerprint();
+        self.change(now_ms, |act| act.invite(store, lane, &secret, ttl_ms, create_store))?;
+        Ok(EnrolmentCode { secret, root_fingerprint: self.own.root_key.fingerprint() })
+    }
+
+    /// [`Hub::invite`] for an idempotency key: answers until when the code can be used. The code itself is not kept,
+    /// so the caller draws `secret` from the key, the same again for the same key.
+    ///
+    /// # Errors
+    /// As [`Hub::invite`], and `IdempotencyMismatch`.
+    #[expect(clippy::too_many_arguments, reason = "an invitation, the clock and the key")]
+    pub fn invite_once(
+        &mut self,
+        store: &str,
+        lane: &str,
+        secret: [u8; 10],
+        now_ms: i64,
+        ttl_ms: i64,
+        create_store: bool,
+        key: &Idempotency,
+    ) -> Result<Reply<i64>, HubError> {
         self.change(now_ms, |act| {
-            if !act.store_exists(store)? {
-                if !create_store {
-                    return Err(HubError::not_found("store", store));
-                }
-                act.write_store(store, &StoreDraft::default())?;
-            }
-            let terminal = act.terminal_at(store, lane)?;
-            let written = act
-                .tx
-                .execute(
-                    "INSERT OR IGNORE INTO invitation (secret_hash, terminal, invited_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)",
-                    (secret_hash(&secret), terminal, now_ms, now_ms.saturating_add(ttl_ms)),
-                )
-                .doing("writing an invitation")?;
-            if written == 0 {
-                return Err(HubError::conflict("this secret was used for an invitation before: draw another"));
-            }
-            Ok(EnrolmentCode { secret, root_fingerprint })
+            act.once(Some(key), || {
+                act.invite(store, lane, &secret, ttl_ms, create_store)?;
+                Ok(now_ms.saturating_add(ttl_ms))
+            })
         })
     }
 
@@ -97,6 +102,35 @@ impl Hub {
 }
 
 impl Act<'_> {
+    fn invite(
+        &self,
+        store: &str,
+        lane: &str,
+        secret: &[u8; 10],
+        ttl_ms: i64,
+        create_store: bool,
+    ) -> Result<(), HubError> {
+        check_id("lane", lane)?;
+        if !self.store_exists(store)? {
+            if !create_store {
+                return Err(HubError::not_found("store", store));
+            }
+            self.write_store(store, &StoreDraft::default())?;
+        }
+        let terminal = self.terminal_at(store, lane)?;
+        let written = self
+            .tx
+            .execute(
+                "INSERT OR IGNORE INTO invitation (secret_hash, terminal, invited_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)",
+                (secret_hash(secret), terminal, self.now_ms, self.now_ms.saturating_add(ttl_ms)),
+            )
+            .doing("writing an invitation")?;
+        if written == 0 {
+            return Err(HubError::conflict("this secret was used for an invitation before: draw another"));
+        }
+        Ok(())
+    }
+
     /// The terminal of a lane; made where there is none.
     fn terminal_at(&self, store: &str, lane: &str) -> Result<String, HubError> {
         let terminal = format!("{store}-{lane}");
