@@ -301,9 +301,6 @@ pub enum FeedError {
         /// What this till knows.
         known: u64,
     },
-    /// An answer to another question.
-    #[error("head office answered another question")]
-    OtherQuestion,
     /// The till's own store.
     #[error(transparent)]
     Till(#[from] CommandError),

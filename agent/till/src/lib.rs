@@ -5,17 +5,41 @@
 //! anybody is told; what is spent is held here; a first answer is given for ever; only committed records are sent.
 
 mod answer;
+mod capture;
 mod command;
+mod day;
+mod derive;
+mod directory;
+mod enrolled;
 mod error;
+mod feed;
+mod gaps;
+mod journal;
 mod marker;
+mod members;
+mod purses;
+mod receipts;
+mod redeem;
+mod rights;
+mod rules;
+mod sales;
+mod scan;
 mod settings;
-mod skeleton;
 mod standing;
+mod status;
+mod store;
+mod sync;
+mod till;
+mod tokens;
+mod transaction;
+mod validate;
+mod verify;
+mod voids;
 
 pub use answer::*;
 pub use command::{Call, Captured, CapturedDocument, Now, PendingMember, Redeem, RedeemWhat, Reply};
 pub use error::{CommandError, FeedError, NotSpendable, OpenError, StorageError};
 pub use marker::{Marker, MarkerError, Witness, WitnessError};
 pub use settings::{Enrolment, Faults, Settings, Synchronous};
-pub use skeleton::Till;
 pub use standing::{Standing, WITNESS_HUB, WITNESS_MARKER};
+pub use till::Till;
