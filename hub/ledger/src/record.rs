@@ -40,7 +40,9 @@ pub fn record_exceptions(record: &Record) -> Vec<Exception> {
     let mut add = |kind, reason: String| found.push(Exception { kind, reason });
     match &record.body {
         Body::Sale(sale) => {
-            if sale.member.is_none() && sale.unknown_identifier.is_some() {
+            let is_unknown =
+                sale.unknown_identifier.is_some() || record.marks.iter().any(|mark| mark == "unknown-member");
+            if sale.member.is_none() && is_unknown {
                 add(
                     ExceptionKind::UnknownCard,
                     format!("receipt {} was sold with a card that finds nobody", sale.sale.receipt_number),

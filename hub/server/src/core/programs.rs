@@ -11,8 +11,8 @@ use super::act::{Act, signed, unsigned};
 use super::error::{Doing as _, HubError};
 use super::views::ProgramView;
 
-/// Which of the versions is in force: the one that took effect last, the later one of two at the same moment.
-const IN_FORCE: &str = "FROM program WHERE effective_ms <= ?1 ORDER BY effective_ms DESC, version DESC LIMIT 1";
+/// Which of the versions is in force, here as at a till: the newest that has taken effect.
+const IN_FORCE: &str = "FROM program WHERE effective_ms <= ?1 ORDER BY version DESC LIMIT 1";
 const COLUMNS: &str = "SELECT version, name, effective_ms, published_ms, json";
 
 fn view(row: &Row<'_>) -> rusqlite::Result<ProgramView> {

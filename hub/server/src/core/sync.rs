@@ -117,7 +117,7 @@ impl Hub {
         let till = self.read(now_ms, |act| authenticate(act, request, faults))?;
         self.hear(request, &till, now_ms)?;
         match (request.method, path) {
-            ("POST", PUSH_PATH) => self.push(request, now_ms),
+            ("POST", PUSH_PATH) => self.push(request, &till, now_ms),
             _ if till.is_settled => Err(Refused::because(
                 RefusalKind::Retired,
                 "this till was retired or enrolled again: what it recorded is still taken, it gets no rights any more",
@@ -128,7 +128,7 @@ impl Hub {
         }
     }
 
-    /// Notes who was heard, and refuses a till that stands behind what is here.
+    /// Notes who was heard, and refuses a till whose journal is another than the one here.
     fn hear(&mut self, request: &SignedRequest<'_>, till: &Incarnation, now_ms: i64) -> Result<(), Refused> {
         let behind = self.read(now_ms, |act| till_is_behind(&request.head, &Journal { act, incarnation: till }))?;
         if is_news(till, request.head.position, now_ms) || behind.is_some() {
@@ -145,8 +145,8 @@ impl Hub {
             Some(known) => Err(Refused::known(
                 RefusalKind::Behind,
                 format!(
-                    "this till stands at record {} and head office has its records up to {known}: its disk is older \
-                     than what it sent, it must not spend",
+                    "this till's record {} is not the one that head office has, which goes up to {known}: its disk is \
+                     older than what it sent, or there are two of it; it must not spend",
                     request.head.position
                 ),
                 known,
@@ -154,12 +154,18 @@ impl Hub {
         }
     }
 
-    fn push(&mut self, request: &SignedRequest<'_>, now_ms: i64) -> Result<Served, Refused> {
+    fn push(&mut self, request: &SignedRequest<'_>, till: &Incarnation, now_ms: i64) -> Result<Served, Refused> {
         let segment = Segment::from_bytes(request.body).map_err(|error| refuse_segment(error, 0))?;
         if segment.incarnation != request.incarnation {
             return Err(Refused::because(RefusalKind::NotAuthentic, "the segment is of another till"));
         }
-        let acknowledged = self.change(now_ms, |act| append(act, segment))?;
+        let acknowledged = match self.change(now_ms, |act| append(act, segment)) {
+            Err(Refused::Because { kind: RefusalKind::Behind, detail, known_position: Some(known) }) => {
+                self.change(now_ms, |act| act.note_behind(till, request.head.position, known))?;
+                return Err(Refused::known(RefusalKind::Behind, detail, known));
+            }
+            other => other?,
+        };
         let posted = self.post_journal(request.incarnation, now_ms);
         if let Err(error) = posted {
             tracing::error!(

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use counterfoil_ledger::{Book, ReadRecord, read_record};
-use counterfoil_protocol::entry::EntryKind;
-use counterfoil_protocol::id::{Digest, EventId, IncarnationId};
-use counterfoil_protocol::record::{chain_next, chain_start};
+use counterfoil_ledger::{Book, ReadRecord, Row, read_record};
+use counterfoil_protocol::id::{Digest, EntryId, EventId, IncarnationId};
+use counterfoil_protocol::record::{Record, chain_next, chain_start};
 use counterfoil_protocol::wire::sign::Sig;
 use counterfoil_protocol::wire::v1::feed::HubEntry;
 use counterfoil_protocol::wire::v1::segment::Segment;
@@ -156,11 +155,16 @@ impl Act<'_> {
     fn verify_ledger(&self, report: &mut VerifyReport) -> Result<(), HubError> {
         let mut book = Book::default();
         let known: BTreeSet<IncarnationId> = self.incarnations()?.into_iter().map(|one| one.id).collect();
+        let mut last = None;
         self.each_entry(|stored| {
             let id = stored.row.id;
             report.entries += 1;
             match (stored.event, stored.signature) {
-                (Some(event), None) if known.contains(&event.incarnation) => {}
+                (Some(event), None) if known.contains(&event.incarnation) => {
+                    if !self.is_recorded(event, &stored.row, &mut last)? {
+                        report.findings.push(format!("entry {id} is not what the record {event} says"));
+                    }
+                }
                 (None, Some(signature)) => {
                     let text = HubEntry::signed_text(id, &stored.row.entry);
                     report.signatures += 1;
@@ -170,14 +174,8 @@ impl Act<'_> {
                 }
                 _ => report.findings.push(format!("entry {id}: nobody's record holds it and nobody signed it")),
             }
-            // Rights that had no cover do not move at all; every other entry's parts come to what its author wrote.
-            let is_whole = stored.row.units <= stored.row.entry.units;
-            if !is_whole
-                || (stored.row.part == 0
-                    && stored.row.entry.kind == EntryKind::Accrue
-                    && stored.row.units != stored.row.entry.units)
-            {
-                report.findings.push(format!("entry {id} moves other units than its author wrote"));
+            if stored.row.units > stored.row.entry.units {
+                report.findings.push(format!("entry {id} moves more units than its author wrote"));
             }
             book.apply(&stored.row);
             Ok(())
@@ -185,6 +183,23 @@ impl Act<'_> {
         report.findings.extend(book.findings());
         report.findings.extend(self.differences(&book)?);
         Ok(())
+    }
+
+    /// Whether a row's entry stands in its record, at its place. Keeps the record it read last.
+    fn is_recorded(
+        &self,
+        event: EventId,
+        row: &Row,
+        last: &mut Option<(EventId, Option<Record>)>,
+    ) -> Result<bool, HubError> {
+        if last.as_ref().is_none_or(|(at, _)| *at != event) {
+            let records = self.records(event.incarnation, event.position, event.position, 1)?;
+            *last = Some((event, records.first().and_then(|(_, bytes)| Record::from_bytes(bytes).ok())));
+        }
+        let record = last.as_ref().and_then(|(_, record)| record.as_ref());
+        let EntryId::Terminal { incarnation, position, index } = row.id else { return Ok(false) };
+        let there = record.and_then(|record| record.entries.get(usize::try_from(index).ok()?));
+        Ok((EventId { incarnation, position }) == event && there == Some(&row.entry))
     }
 
     fn verify_days(&self, report: &mut VerifyReport) -> Result<(), HubError> {

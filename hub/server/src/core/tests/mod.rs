@@ -1,1 +1,10 @@
-//! Tests of the core as a whole.
+//! Tests of the core as a whole, with a till made of nothing but a key and a list of records.
+
+mod days;
+mod enrol;
+mod feed;
+mod grants;
+mod laws;
+mod members;
+mod push;
+mod support;

@@ -1,0 +1,107 @@
+//! Reconciliation: open, waiting, complete, balanced, mismatched, and the name of what differs.
+
+use counterfoil_protocol::day::{PosTotals, Range};
+use counterfoil_protocol::id::Holder;
+use counterfoil_protocol::record::{Body, PosTotalsRecord};
+
+use super::super::{DayState, DayView, Hub};
+use super::support::*;
+
+fn only(hub: &Hub) -> DayView {
+    let mut days = hub.reconciliation(Some(date()), Some("north")).unwrap();
+    assert_eq!(days.len(), 1, "{days:?}");
+    days.remove(0)
+}
+
+fn z(sales: u64, gross: i64, last: &str) -> PosTotals {
+    PosTotals {
+        sales: Some(sales),
+        gross: Some(gross),
+        first_receipt: Some("000001".into()),
+        last_receipt: Some(last.into()),
+        ..PosTotals::default()
+    }
+}
+
+#[test]
+fn a_day_goes_from_open_over_complete_to_balanced() {
+    let mut hub = hub();
+    let ann = member(&mut hub, 1);
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.sale(1, Some(ann), 10, till.holder());
+    till.sale(2, None, 5, till.holder());
+    till.push(&mut hub);
+    let open = only(&hub);
+    assert_eq!((open.state, open.hub.unwrap().gross, open.till), (DayState::Open, 1500, None));
+    till.close(1, |_| {});
+    till.push(&mut hub);
+    let complete = only(&hub);
+    assert_eq!((complete.state, &complete.differences), (DayState::Complete, &Vec::new()));
+    let counted = complete.hub.unwrap();
+    assert_eq!((counted.records, counted.sales, counted.purses[0].accrued), (2, 2, 10));
+    let totals = PosTotalsRecord { business_date: date(), sequence: 1, totals: z(2, 1500, "000002") };
+    till.record(Body::PosTotals(totals), Vec::new());
+    till.push(&mut hub);
+    let days = hub.reconciliation(Some(date()), None).unwrap();
+    assert_eq!(days.iter().map(|day| day.state).collect::<Vec<_>>(), [DayState::Balanced, DayState::Open]);
+    let late = PosTotalsRecord { business_date: date(), sequence: 1, totals: z(2, 1400, "000002") };
+    till.record(Body::PosTotals(late), Vec::new());
+    till.push(&mut hub);
+    let day = hub.reconciliation(Some(date()), None).unwrap().remove(0);
+    assert_eq!(day.state, DayState::Mismatched, "later totals decide again");
+    assert!(day.differences[0].contains("1400"), "{:?}", day.differences);
+    assert_sound(&hub);
+}
+
+#[test]
+fn a_dropped_receipt_is_named() {
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    for receipt in [1, 2, 4] {
+        till.sale(receipt, None, 5, Holder::Hub);
+    }
+    till.close(1, |close| close.pos_totals = Some(z(5, 2500, "000005")));
+    till.push(&mut hub);
+    let day = only(&hub);
+    assert_eq!(day.state, DayState::Mismatched);
+    let text = day.differences.join("; ");
+    for expected in ["receipt 000003 is missing", "receipt 000005 is missing", "the POS says 5, captured 3"] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_till_that_lies_about_its_day_is_mismatched() {
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.sale(1, None, 5, Holder::Hub);
+    till.sale(2, None, 5, Holder::Hub);
+    till.close(2, |close| close.gross += 1);
+    till.push(&mut hub);
+    let text = only(&hub).differences.join("; ");
+    assert!(text.contains("the close counts records 2 to 3, the day is 1 to 3"), "{text}");
+    assert!(text.contains("gross"), "{text}");
+}
+
+#[test]
+fn announced_records_that_have_not_come_are_waited_for() {
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    (1..=6).for_each(|n| _ = till.sale(n, None, 5, Holder::Hub));
+    till.push_part(&mut hub, 0, 4).unwrap();
+    let day = only(&hub);
+    assert_eq!(day.state, DayState::Waiting);
+    assert_eq!(day.missing, [Range { incarnation: till.incarnation(), from: 5, to: 6 }]);
+    till.push(&mut hub);
+    assert_eq!(only(&hub).state, DayState::Open);
+}
+
+#[test]
+fn a_till_that_only_announces_waits_too() {
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.sale(1, None, 5, Holder::Hub);
+    till.pull(&mut hub);
+    let day = only(&hub);
+    assert_eq!((day.state, day.missing.len(), day.sequence), (DayState::Waiting, 1, 1));
+}

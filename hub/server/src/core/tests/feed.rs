@@ -1,0 +1,113 @@
+//! The feed: everybody's directory, one's own members, one's own grants, each change once and none lost.
+
+use std::collections::BTreeSet;
+
+use counterfoil_protocol::wire::v1::feed::{Change, Page};
+
+use super::super::{Hub, ImportRow, StoreDraft};
+use super::support::*;
+
+fn kinds(page: &Page) -> Vec<&'static str> {
+    page.changes
+        .iter()
+        .map(|change| match change {
+            Change::Identity(_) => "identity",
+            Change::State(_) => "state",
+            Change::Grant(_) => "grant",
+            Change::Program(_) => "program",
+            Change::Store(_) => "store",
+        })
+        .collect()
+}
+
+#[test]
+fn a_new_till_gets_directory_program_and_its_own_store() {
+    let mut hub = hub();
+    member(&mut hub, 1);
+    hub.put_store("south", &StoreDraft::default(), NOON_MS).unwrap();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    let page = till.pull(&mut hub);
+    let mut seen = kinds(&page);
+    seen.sort_unstable();
+    assert_eq!(seen, ["identity", "program", "store"]);
+    assert!(!page.more);
+    let again = till.pull(&mut hub);
+    assert!(again.changes.is_empty());
+}
+
+#[test]
+fn a_members_state_goes_to_the_tills_of_the_store_that_saw_it() {
+    let mut hub = hub();
+    let ann = member(&mut hub, 1);
+    let mut here = FakeTill::enrolled(&mut hub, 1);
+    let mut beside = FakeTill::enrolled(&mut hub, 2);
+    hub.put_store("south", &StoreDraft::default(), NOON_MS).unwrap();
+    let mut away = FakeTill::new(&hub, 3);
+    let code = hub.invite("south", "3", [3; 10], NOON_MS, 1000, false).unwrap();
+    away.enrol(&mut hub, &code, NOON_MS).unwrap();
+    for till in [&mut here, &mut beside, &mut away] {
+        till.pull(&mut hub);
+    }
+    here.sale(1, Some(ann), 10, here.holder());
+    here.push(&mut hub);
+    let page = here.pull(&mut hub);
+    assert_eq!(kinds(&page), ["state"]);
+    assert_eq!(page.includes_position, 1, "the state holds the reader's own record");
+    let Change::State(state) = &page.changes[0] else { unreachable!() };
+    assert_eq!((state.purses[0].units, state.visits), (10, 1));
+    assert_eq!(kinds(&beside.pull(&mut hub)), ["state"]);
+    assert!(away.pull(&mut hub).changes.is_empty());
+}
+
+#[test]
+fn many_changes_come_in_pages_each_once() {
+    let mut hub = hub();
+    let rows: Vec<ImportRow> =
+        (1..=2_500).map(|n| ImportRow { display_name: None, identifiers: vec![card(n)] }).collect();
+    for chunk in rows.chunks(500) {
+        assert_eq!(hub.import_members(chunk, [4; 32], NOON_MS).unwrap().created, 500);
+    }
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    let mut seen = BTreeSet::new();
+    let mut pages = 0;
+    loop {
+        let page = till.pull(&mut hub);
+        pages += 1;
+        for change in &page.changes {
+            if let Change::Identity(row) = change {
+                assert!(seen.insert(row.identifier), "each row once");
+            }
+        }
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 2_500);
+    assert_eq!(pages, 3);
+}
+
+#[test]
+fn a_cursor_of_another_epoch_begins_again() {
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.cursor = counterfoil_protocol::wire::v1::feed::Cursor::start(77).to_text();
+    assert!(!till.pull(&mut hub).changes.is_empty());
+    till.cursor = "nonsense".into();
+    let path = "/v1/sync/feed?after=nonsense";
+    let refusal = till.ask::<Page>(&mut hub, "GET", path, b"", till.head()).unwrap_err();
+    assert_eq!(refusal.kind, counterfoil_protocol::wire::v1::grant::RefusalKind::Malformed);
+}
+
+#[test]
+fn an_empty_page_may_be_held() {
+    let mut hub: Hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    assert!(!till.feed_is_empty(&mut hub));
+    till.pull(&mut hub);
+    assert!(till.feed_is_empty(&mut hub));
+    let version = hub.data_version().unwrap();
+    member(&mut hub, 5);
+    assert!(!till.feed_is_empty(&mut hub));
+    assert_eq!(hub.data_version().unwrap(), version, "own changes are known without asking");
+    assert_eq!(kinds(&till.pull(&mut hub)), ["identity"]);
+}
