@@ -172,6 +172,39 @@ fn a_return_and_another_currency_accrue_nothing() {
 }
 
 #[test]
+fn what_reads_visits_accrues_for_the_hub() {
+    let cases = [
+        ("when = 'member.visits == 0 || member.visits > 2'", true),
+        ("lines = 'line.amount > 0 && member.visits >= 0'", true),
+        ("when = 'member.tags.exists(t, t == \"x\") || member.visits == 3'", true),
+        ("when = 'member.tier == null'", false),
+        ("reason = 'member.visits'", false),
+    ];
+    for (key, for_hub) in cases {
+        let evaluation =
+            evaluate(&one_rule(&format!("award = {{ flat = 1 }}\n{key}")), &sale(vec![line("x", 1)]), &known(3));
+        assert_eq!(evaluation.awards[0].rules[0].for_hub, for_hub, "{key}");
+    }
+}
+
+#[test]
+fn units_beyond_any_entry_are_a_failure_not_a_wrap() {
+    let most = "award = { every = 1, give = 1000000000000 }";
+    assert_eq!(units(most, &sale(vec![line("x", 1)])), 1_000_000_000_000);
+    let evaluation = evaluate(&one_rule(most), &sale(vec![line("x", 2)]), &known(1));
+    assert_eq!((evaluation.awards.len(), evaluation.failures.len()), (0, 1));
+    let again = "award = { flat = 1 }\n[[earn]]\nid = \"s\"\npurse = \"points\"\naward = { flat = 1000000000000 }";
+    let evaluation = evaluate(&one_rule(again), &sale(vec![line("x", 2)]), &known(1));
+    assert_eq!(given(&evaluation), "points/r=1");
+    assert!(evaluation.failures[0].starts_with("rule s: one sale cannot accrue more"), "{:?}", evaluation.failures);
+    let huge = Sale { total: i64::MAX, ..sale(vec![line("x", i64::MAX)]) };
+    assert_eq!(
+        evaluate(&one_rule("award = { flat = 1 }"), &huge, &known(1)).failures,
+        ["the sale's amounts are beyond any sale"]
+    );
+}
+
+#[test]
 fn conditions_read_what_the_program_file_names() {
     let mut basket = sale(vec![line("coffee", 300), Line { sku: Some("50001".into()), ..line("tea", 200) }]);
     basket.tax = Some(80);

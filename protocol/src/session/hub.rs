@@ -69,8 +69,11 @@ pub enum IntakeError<E> {
     Store(#[source] E),
 }
 
-/// Whether the head a till announces fits what is here: `None` when it does, else the position up to which the
-/// hub has records that this till does not have, or has otherwise.
+/// Whether the head a till announces contradicts what is here: `None` when it does not, else the position up to which
+/// the hub has records.
+///
+/// A head that is merely older proves nothing: requests overtake each other, and a held long poll announces the head
+/// it began with. A till whose database is older learns it from every answer, which names a position beyond its head.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -79,10 +82,7 @@ pub fn till_is_behind<V: JournalView>(announced: &Head, view: &V) -> Result<Opti
     if announced.position > known.position {
         return Ok(None);
     }
-    if announced.position < known.position || view.chain_at(announced.position)? != announced.chain {
-        return Ok(Some(known.position));
-    }
-    Ok(None)
+    Ok((view.chain_at(announced.position)? != announced.chain).then_some(known.position))
 }
 
 /// Verifies a segment and keeps what is new in it, in order. Repeats give an empty list.
@@ -194,7 +194,10 @@ mod tests {
             let is_fork = matches!(result, Err(IntakeError::Segment(SegmentError::Fork { .. })));
             prop_assert!(is_fork);
             prop_assert!(till_is_behind(&journal(&key, &other).head(), &hub).unwrap().is_some());
-            prop_assert!(till_is_behind(&hub.head(), &hub).unwrap().is_none());
+            for position in 0..=records.len() {
+                let overtaken = Head { position: position as u64, chain: hub.0[position] };
+                prop_assert!(till_is_behind(&overtaken, &hub).unwrap().is_none());
+            }
         }
     }
 }
