@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::fmt;
 
 use counterfoil_protocol::entry::{Account, DebtKind, Lot};
 use counterfoil_protocol::id::{Holder, MemberId};
@@ -21,23 +20,6 @@ pub struct Book {
     debts: BTreeMap<(MemberId, String, DebtKind), i64>,
     totals: BTreeMap<(String, Account), i64>,
     findings: Vec<String>,
-}
-
-/// Where two readings of the same ledger differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Which account.
-    pub what: String,
-    /// What this book has.
-    pub own: i64,
-    /// What the other says.
-    pub other: i64,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: the entries come to {}, the running total says {}", self.what, self.own, self.other)
-    }
 }
 
 impl Book {
@@ -72,11 +54,6 @@ impl Book {
     /// Rows applied.
     pub fn rows(&self) -> u64 {
         self.ids.len() as u64
-    }
-
-    /// Whether a row with this id (as APIs show it) is here.
-    pub fn has(&self, id: &str) -> bool {
-        self.ids.contains(id)
     }
 
     /// All slots with what is in them, empty ones left out.

@@ -17,7 +17,7 @@ mod record;
 mod repay;
 mod view;
 
-pub use book::{Book, Difference};
+pub use book::Book;
 pub use day::{Verdict, judge_day, missing_receipts};
 pub use exception::{Exception, ExceptionKind};
 pub use grant::{Ask, grant_entries, grant_units, look_up_target, spend_order};
