@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::problem::Problem;
-use crate::core::Reply;
+use crate::core::{Listing, Reply};
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 const IDEMPOTENCY_CHAR_COUNT_MAX: usize = 255;
@@ -110,6 +110,24 @@ impl Place {
     }
 }
 
+/// The part of a whole list that a caller asked for; `key` names an item. Everything up to 1000 items where the
+/// caller names no limit: such lists are short.
+///
+/// # Errors
+/// When `after` names no item.
+pub fn part<T>(mut items: Vec<T>, place: &Place, key: impl Fn(&T) -> String) -> Result<Listing<T>, Problem> {
+    if let Some(after) = &place.after {
+        let at = items.iter().position(|item| key(item) == *after);
+        let at = at.ok_or_else(|| Problem::invalid("after", format!("{after:?} is no place in this list")))?;
+        items.drain(..=at);
+    }
+    let limit = place.limit.map_or(LIMIT_MAX as usize, |_| place.limit());
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(key);
+    Ok(Listing { items, next })
+}
+
 /// 201 with an answer. A repeated call gets the same status and answer, and a header that says so.
 pub fn created<T: Serialize>(reply: Reply<T>) -> Response {
     replied(StatusCode::CREATED, reply)
@@ -122,5 +140,27 @@ pub fn replied<T: Serialize>(status: StatusCode, reply: Reply<T>) -> Response {
         (status, body).into_response()
     } else {
         (status, [("idempotency-replayed", "true")], body).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_list_are_the_list() {
+        let all: Vec<u32> = (0..7).collect();
+        let mut place = Place { after: None, limit: Some(3) };
+        let mut seen = Vec::new();
+        loop {
+            let Listing { items, next } = part(all.clone(), &place, u32::to_string).unwrap();
+            seen.extend(items);
+            match next {
+                Some(next) => place.after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(seen, all);
+        assert!(part(all, &Place { after: Some("x".into()), limit: None }, u32::to_string).is_err());
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Admin, Allowed, LedgerRead};
-use super::body::{Params, Place, Posted};
+use super::body::{Params, Place, Posted, part};
 use super::problem::{Problem, ProblemDocument};
 use super::state::AppState;
 use crate::clock::now_ms;
@@ -126,6 +126,10 @@ pub struct DaysQuery {
     business_date: Option<Date>,
     /// Of this store.
     store: Option<String>,
+    /// The `next` of the part before.
+    after: Option<String>,
+    /// Items at the most.
+    limit: Option<u32>,
 }
 
 /// Each till's business day against head office and the POS.
@@ -136,8 +140,10 @@ pub async fn reconciliation(
     State(state): State<AppState>,
     Params(query): Params<DaysQuery>,
 ) -> Result<Json<Listing<DayView>>, Problem> {
-    let items = state.reads.ask(move |hub| hub.reconciliation(query.business_date, query.store.as_deref())).await??;
-    Ok(Json(Listing { items, next: None }))
+    let DaysQuery { business_date, store, after, limit } = query;
+    let items = state.reads.ask(move |hub| hub.reconciliation(business_date, store.as_deref())).await??;
+    let key = |day: &DayView| format!("{}.{}.{}", day.business_date, day.terminal, day.sequence);
+    part(items, &place(after, limit), key).map(Json)
 }
 
 /// Which exceptions.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::{Allowed, AnyKey, TerminalsWrite};
-use super::body::{Posted, created};
+use super::body::{Params, Place, Posted, created, part};
 use super::problem::{Problem, ProblemDocument};
 use super::state::AppState;
 use crate::clock::now_ms;
@@ -49,21 +49,27 @@ pub async fn read_store(
 
 /// All stores.
 #[utoipa::path(get, path = "/v1/stores", tag = "fleet", security(("api_key" = [])),
-    responses((status = 200, body = Listing<StoreView>)))]
-pub async fn stores(_: Allowed<AnyKey>, State(state): State<AppState>) -> Result<Json<Listing<StoreView>>, Problem> {
+    params(Place), responses((status = 200, body = Listing<StoreView>)))]
+pub async fn stores(
+    _: Allowed<AnyKey>,
+    State(state): State<AppState>,
+    Params(place): Params<Place>,
+) -> Result<Json<Listing<StoreView>>, Problem> {
     let items = state.reads.ask(|hub| hub.stores()).await??;
-    Ok(Json(Listing { items, next: None }))
+    part(items, &place, |store: &StoreView| store.store.clone()).map(Json)
 }
 
 /// The fleet: last seen, backlog, versions.
 #[utoipa::path(get, path = "/v1/terminals", tag = "fleet", security(("api_key" = [])),
-    responses((status = 200, body = Listing<TerminalView>)))]
+    params(Place), responses((status = 200, body = Listing<TerminalView>)))]
 pub async fn terminals(
     _: Allowed<AnyKey>,
     State(state): State<AppState>,
+    Params(place): Params<Place>,
 ) -> Result<Json<Listing<TerminalView>>, Problem> {
     let items = state.reads.ask(|hub| hub.terminals()).await??;
-    Ok(Json(Listing { items, next: None }))
+    let key = |terminal: &TerminalView| terminal.incarnation.clone().unwrap_or_else(|| terminal.terminal.clone());
+    part(items, &place, key).map(Json)
 }
 
 /// Whom to invite.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::auth::{Allowed, AnyKey, ProgramWrite};
-use super::body::{Params, body_bytes};
+use super::body::{Params, Place, body_bytes, part};
 use super::problem::{Problem, ProblemDocument};
 use super::state::AppState;
 use crate::clock::now_ms;
@@ -98,11 +98,12 @@ pub async fn read(
 
 /// All versions, latest first.
 #[utoipa::path(get, path = "/v1/program/versions", tag = "program", security(("api_key" = [])),
-    responses((status = 200, body = Listing<ProgramView>)))]
+    params(Place), responses((status = 200, body = Listing<ProgramView>)))]
 pub async fn versions(
     _: Allowed<AnyKey>,
     State(state): State<AppState>,
+    Params(place): Params<Place>,
 ) -> Result<Json<Listing<ProgramView>>, Problem> {
     let items = state.reads.ask(|hub| hub.programs()).await??;
-    Ok(Json(Listing { items, next: None }))
+    part(items, &place, |program: &ProgramView| program.version.to_string()).map(Json)
 }
