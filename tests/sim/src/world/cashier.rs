@@ -28,7 +28,7 @@ pub(super) struct PendingCall {
     key: String,
     ask: Ask,
     /// A redemption for which head office is being asked.
-    waits: bool,
+    pub(super) waits: bool,
 }
 
 /// A call with an answer.
@@ -421,7 +421,8 @@ impl World {
 
     /// Asks head office about a member; the cashier waits for a quarter of a second at the most.
     fn question(&mut self, till: usize, key: Option<String>, member: usize, want: Want) -> Result<(), Violation> {
-        let id = self.next_exchange;
+        let id = self.next_question;
+        self.next_question += 1;
         let who = reference(member);
         let request = self.with_till(till, |engine, _| {
             let subject = engine.subject(&who)?;

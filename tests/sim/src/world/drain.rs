@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use counterfoil_hub::core::{HubError, SaleFilter};
 use counterfoil_protocol::id::Holder;
 use counterfoil_protocol::record::Body;
+use counterfoil_protocol::wire::v1::feed::MemberStatus;
 use counterfoil_till::Standing;
 
 use super::cashier::reference;
@@ -258,16 +259,19 @@ impl World {
                     ),
                 ));
             }
-            if purse.spendable
-                != self.oracles.ledger_held(Holder::Terminal(incarnation), view.member_id, &purse.purse)?
-            {
-                return Err(Violation::new(
-                    3,
-                    format!(
-                        "till {till} could spend {} {} of member {member}, head office thinks otherwise",
-                        purse.spendable, purse.purse
-                    ),
-                ));
+            let held = self.oracles.ledger_held(Holder::Terminal(incarnation), view.member_id, &purse.purse)?;
+            // A blocked member spends nothing, one that owes no more than is left after it, an old database nothing.
+            let may = if view.status != MemberStatus::Active || !engine.standing().is_sound() {
+                0
+            } else if purse.debt > 0 {
+                held.min(purse.balance)
+            } else {
+                held
+            };
+            if purse.spendable != may {
+                let (shown, purse) = (purse.spendable, &purse.purse);
+                let what = format!("till {till} would let {shown} {purse} of member {member} be spent, {may} are held");
+                return Err(Violation::new(3, what));
             }
         }
         Ok(())

@@ -87,8 +87,12 @@ impl World {
         }
         let life = self.tills[till].life;
         let due = self.tills[till].session.as_ref().and_then(|session| session.poll_timeout());
-        if let Some((due, _)) = due {
-            self.queue.put(due.0.max(self.now_ms), Event::Session { till, life });
+        let due_ms = due.map(|(due, _)| due.0.max(self.now_ms));
+        if due_ms != self.tills[till].session_due_ms {
+            self.tills[till].session_due_ms = due_ms;
+            if let Some(due_ms) = due_ms {
+                self.queue.put(due_ms, Event::Session { till, life });
+            }
         }
         Ok(())
     }
@@ -103,6 +107,7 @@ impl World {
             return Ok(());
         }
         session.handle_timeout(now);
+        self.tills[till].session_due_ms = None;
         self.drive_session(till)
     }
 
@@ -275,7 +280,10 @@ impl World {
         if answer.status == 200 && matches!(purpose, Purpose::Grant(_)) {
             self.wake_soon();
         }
-        self.absorb_hub()?;
+        // A refused push may have posted what waited from before.
+        if !matches!(purpose, Purpose::Pull(..)) {
+            self.absorb_hub()?;
+        }
         if self.rng.chance(30) {
             self.balance()?;
         }

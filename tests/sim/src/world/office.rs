@@ -50,7 +50,7 @@ impl Office {
     pub(super) fn open(rng: &mut Rng, swarm: &Swarm, options: Options) -> Result<Self, Violation> {
         let disk = Disk::new(rng.bits());
         let root_seed = rng.key();
-        let conn = disk.open("hub.db").map_err(|error| Violation::new(0, error))?;
+        let conn = open_file(&disk).map_err(|error| Violation::new(0, error))?;
         let hub = Hub::create(conn, root_seed, ProgramKey(rng.key()), 1, "no TLS in a simulation".to_owned())
             .map_err(|error| Violation::new(0, format!("head office does not open: {error:?}")))?;
         let mut office = Self {
@@ -118,8 +118,8 @@ impl World {
         match ledger_after(hub, &mut self.office.ledger_cursor) {
             Ok(entries) => self.oracles.posted(entries),
             Err(_) if self.office.disk.is_stopped() => Ok(()),
-            Err(error @ HubError::Storage { .. }) => {
-                self.note(&format!("head office: the ledger cannot be read: {error}"));
+            Err(HubError::Storage { .. }) => {
+                self.note("head office: the ledger cannot be read");
                 Ok(())
             }
             Err(error) => Err(unexpected(error)),
@@ -177,7 +177,7 @@ impl World {
     }
 
     fn open_hub(&mut self) -> Result<Vec<EntryView>, String> {
-        let conn = self.office.disk.open("hub.db").map_err(|error| error.to_string())?;
+        let conn = open_file(&self.office.disk).map_err(|error| error.to_string())?;
         super::till_site::check_integrity(&conn)?;
         let mut hub = Hub::open(conn, self.office.root_seed).map_err(|error| format!("{error:?}"))?;
         hub.post_pending(self.wall_ms()).map_err(|error| format!("{error:?}"))?;
@@ -284,6 +284,13 @@ impl World {
             Err(error) => Err(Violation::new(0, format!("head office refuses {errand:?}: {error}"))),
         }
     }
+}
+
+/// Head office's database, for one process: a simulated disk has no memory that processes could share.
+fn open_file(disk: &Disk) -> rusqlite::Result<rusqlite::Connection> {
+    let conn = disk.open("hub.db")?;
+    conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    Ok(conn)
 }
 
 /// The member behind a card.
