@@ -240,7 +240,7 @@ async fn void_one(shop: &mut Shop, choices: &mut Choices, voice: &Voice) -> anyh
 async fn close(shop: &mut Shop, voice: &Voice) -> anyhow::Result<()> {
     for (lane, pos) in &mut shop.lanes {
         let report = pos.z_report();
-        lane.counter.print(&report.bytes)?;
+        lane.counter.print(&report)?;
         lane.counter.paper_is_what_was_sent()?;
         voice.say(&format!("lane {}: Z report; the printer got every byte the POS sent", lane.number));
     }

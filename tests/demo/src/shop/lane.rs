@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use counterfoil_drivers::spool::{LockState, lock_state};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::api::{Answer, Api};
@@ -126,7 +129,27 @@ impl Lane {
     /// # Errors
     /// When there is one that cannot be stopped.
     pub fn stop_tap(&self) -> anyhow::Result<()> {
+        self.signal_tap(Signal::TERM).map(drop)
+    }
+
+    /// `kill -9` of the tap; the daemon is to start another.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn kill_tap(&self) -> anyhow::Result<()> {
+        ensure!(self.signal_tap(Signal::KILL)?, "lane {} has no tap", self.number);
         Ok(())
+    }
+
+    fn signal_tap(&self, signal: Signal) -> anyhow::Result<bool> {
+        let Ok(LockState::Held { pid }) = lock_state(&self.folder.join("data/spool/receipts")) else {
+            return Ok(false);
+        };
+        let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else { return Ok(false) };
+        match kill_process(pid, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(true),
+            Err(error) => Err(error).with_context(|| format!("the tap of lane {} takes no signal", self.number)),
+        }
     }
 
     /// The daemon's process.
@@ -187,5 +210,12 @@ impl Lane {
     pub async fn redeem(&self, key: &str, identifier: &str, reward_id: &str) -> anyhow::Result<Answer> {
         let body = json!({ "member": { "identifier": identifier }, "reward_id": reward_id });
         self.api.post("/v1/redemptions", key, &body).await
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // A tap outlives its daemon on purpose, but not the shop.
+        let _ = self.signal_tap(Signal::KILL);
     }
 }
