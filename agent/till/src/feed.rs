@@ -204,6 +204,9 @@ impl Till {
     /// # Errors
     /// When it cannot be written down; the standing holds for this run all the same.
     pub fn note_hub_head(&mut self, known_position: u64) -> Result<(), CommandError> {
+        if self.hub.behind_position == Some(known_position) {
+            return Ok(());
+        }
         self.standing = Standing::Behind { witness: WITNESS_HUB, known_position: Some(known_position) };
         self.hub.behind_position = Some(known_position);
         self.hub.unsaved = true;

@@ -56,6 +56,30 @@ impl Till {
         Ok(reply)
     }
 
+    /// Turns a reservation into a redemption. Comes with reservations.
+    ///
+    /// # Errors
+    /// Always, in this version.
+    pub fn confirm_redemption(&mut self, _: EventId, _: Call, _: Now) -> Result<Reply<RedemptionAnswer>, CommandError> {
+        Err(CommandError::Later { capability: "confirming a reservation" })
+    }
+
+    /// Frees a reservation. Comes with reservations.
+    ///
+    /// # Errors
+    /// Always, in this version.
+    pub fn cancel_redemption(&mut self, _: EventId, _: Call, _: Now) -> Result<Reply<RedemptionAnswer>, CommandError> {
+        Err(CommandError::Later { capability: "cancelling a reservation" })
+    }
+
+    /// Gives redeemed units back. Comes with the rest of a redemption's life.
+    ///
+    /// # Errors
+    /// Always, in this version.
+    pub fn reverse_redemption(&mut self, _: EventId, _: Call, _: Now) -> Result<Reply<RedemptionAnswer>, CommandError> {
+        Err(CommandError::Later { capability: "reversing a redemption" })
+    }
+
     fn spend(
         &mut self,
         member: MemberId,

@@ -1,5 +1,5 @@
 //! Spending: only what is held here, in order of expiry, and never by a till that may be a copy.
-#![allow(clippy::unwrap_used, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test code")]
 
 mod kit;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use counterfoil_protocol::entry::{Entry, EntryKind, Lot};
-use counterfoil_protocol::id::{Digest, EntryId, Holder, MemberId};
+use counterfoil_protocol::id::{Digest, EntryId, Holder, IncarnationId, MemberId};
 use counterfoil_protocol::identifier::{Identifier, ProgramKey};
 use counterfoil_protocol::program::Program;
 use counterfoil_protocol::record::{Idempotency, Rights, Source};
@@ -31,6 +31,11 @@ pub const DAY: i64 = 24 * HOUR;
 pub const CARD: &str = "9826000000017";
 pub const OTHER_CARD: &str = "9826000000024";
 pub const KEY: ProgramKey = ProgramKey([5; 32]);
+
+/// Of the till that [`enrolment`] describes.
+pub fn incarnation() -> IncarnationId {
+    PublicKey::of(&SigningKey::from_bytes(&[9; 32])).incarnation()
+}
 
 pub const PROGRAM: &str = r#"
 program = "corner-club"
@@ -115,7 +120,7 @@ impl FakeHub {
         Change::Program(PublishedProgram { version, effective_ms, json, signature })
     }
 
-    pub fn grant(&mut self, till: &Till, member: MemberId, purse: &str, lot: Lot, units: i64) -> HubEntry {
+    pub fn grant(&mut self, till: IncarnationId, member: MemberId, purse: &str, lot: Lot, units: i64) -> HubEntry {
         self.sequence += 1;
         let id = EntryId::Hub { epoch: 1, bucket: member.bucket(), sequence: self.sequence, index: 0 };
         let entry = Entry {
@@ -124,7 +129,7 @@ impl FakeHub {
             purse: purse.into(),
             lot,
             units,
-            to: Some(Holder::Terminal(till.incarnation())),
+            to: Some(Holder::Terminal(till)),
             debt: None,
         };
         let signature = sign(&self.root, &HubEntry::signed_text(id, &entry));
@@ -218,9 +223,8 @@ impl Shop {
 
     /// Grants units of a purse through the feed.
     pub fn grant(&mut self, member: MemberId, purse: &str, lot: Lot, units: i64) {
-        let till = self.till.as_ref().unwrap();
-        let grant = self.hub.grant(till, member, purse, lot, units);
-        let includes = till.head().position;
+        let (incarnation, includes) = (self.till().incarnation(), self.till().head().position);
+        let grant = self.hub.grant(incarnation, member, purse, lot, units);
         let page = self.hub.page(vec![Change::Grant(grant)], includes, 0);
         self.till_mut().apply_page(&page).unwrap();
     }
