@@ -51,6 +51,14 @@ impl Scrubber {
             && !self.allowed.iter().any(|range| range.holds(digits))
             && has_issuer_prefix(digits)
             && passes_luhn(digits.as_bytes())
+            && !is_article(digits.as_bytes())
+    }
+
+    /// Whether a payment card's number could begin with these digits. Less than a rule: for a number that
+    /// broke off.
+    pub fn could_begin_card(&self, digits: &str) -> bool {
+        let own = self.allowed.iter().any(|range| !range.prefix.is_empty() && digits.starts_with(&range.prefix));
+        !own && (DIGITS_MIN..=DIGITS_MAX).any(|length| has_issuer_prefix(&format!("{digits:0<length$}")))
     }
 
     /// `text` with every possible card number masked.
@@ -233,6 +241,13 @@ fn passes_luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
+/// Twelve or thirteen digits with an article number's check digit: cards of that length have gone from
+/// circulation, articles whose number happens to pass Luhn stand on every receipt.
+fn is_article(digits: &[u8]) -> bool {
+    let weighed = |(at, byte): (usize, &u8)| u32::from(byte - b'0') * if at % 2 == 0 { 1 } else { 3 };
+    matches!(digits.len(), 12 | 13) && digits.iter().rev().enumerate().map(weighed).sum::<u32>().is_multiple_of(10)
+}
+
 /// Prefixes and lengths of the card schemes (ISO/IEC 7812 assignments in public use).
 fn has_issuer_prefix(digits: &str) -> bool {
     let leading = |count: usize| digits[..count].parse::<u32>().unwrap_or(0);
@@ -287,6 +302,26 @@ mod tests {
         ] {
             assert_eq!(Scrubber::default().scrub(text), text);
         }
+    }
+
+    #[test]
+    fn an_article_number_that_happens_to_pass_luhn_is_none() {
+        let article = "4006381333931";
+        assert!(is_article(article.as_bytes()));
+        let scrubber = Scrubber::default();
+        let passing = (0..100).map(|n| format!("40063813{n:02}")).filter_map(|stem| {
+            (0..1_000).map(|n| format!("{stem}{n:03}")).find(|d| passes_luhn(d.as_bytes()) && is_article(d.as_bytes()))
+        });
+        assert!(passing.take(20).all(|digits| !scrubber.could_be_card(&digits)));
+        // A number of that length that is no article stays suspect.
+        assert!(scrubber.could_be_card("4222222222222"));
+    }
+
+    #[test]
+    fn a_beginning_of_a_card_is_told_from_other_digits() {
+        let own = Scrubber::new(vec![CardRange { prefix: "603571".into(), digits: Some(16) }]);
+        assert!(own.could_begin_card("41111111") && own.could_begin_card("603580") && own.could_begin_card("3782"));
+        assert!(!own.could_begin_card("98260000") && !own.could_begin_card("6035710000"));
     }
 
     #[test]

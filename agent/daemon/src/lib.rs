@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod devices;
 pub mod engine;
 pub mod enrol;
 pub mod errors;
@@ -27,38 +28,7 @@ pub mod pairing;
 pub mod places;
 pub mod random;
 pub mod shell;
+pub mod simulate;
+pub mod tap;
 pub mod tokens;
 pub mod watch;
-
-/// The devices follow: until then no device can be configured.
-pub mod devices {
-    /// One `[[device]]`.
-    #[derive(Debug, Clone, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct DeviceConfig {
-        /// Its name.
-        pub name: String,
-    }
-    impl DeviceConfig {
-        /// Refuses every device.
-        pub fn check(&self) -> Result<(), String> {
-            Err("this build has no devices".to_owned())
-        }
-    }
-}
-/// Follows.
-pub mod tap {
-    #[derive(Debug, clap::Args)]
-    pub struct TapArgs {}
-    pub fn run_tap(_: TapArgs) -> anyhow::Result<()> {
-        anyhow::bail!("this build has no tap")
-    }
-}
-/// Follows.
-pub mod simulate {
-    #[derive(Debug, clap::Args)]
-    pub struct SimulateArgs {}
-    pub fn run(_: SimulateArgs) -> anyhow::Result<()> {
-        anyhow::bail!("this build has no virtual hardware")
-    }
-}

@@ -13,6 +13,8 @@ pub fn start() {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Whoever read our standard error may be gone: a process that forwards receipts must not die of that.
+        .log_internal_errors(false)
         .with_ansi(colour)
         .with_target(false);
     // Already started: fine.

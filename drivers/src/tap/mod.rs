@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::pan;
 use crate::port::{PortSpec, Wake, wait_readable};
-use crate::spool::scrub::CardRanges;
 use crate::spool::{LockState, SpoolError, SpoolLimits, lock_state};
 
 pub use event::{Side, TapEvent};
@@ -38,6 +38,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 pub struct TapSettings {
     /// Name of the device, for the status.
     pub device: String,
+    /// What it was started with, for the status: whoever finds it running can tell whether it is the same.
+    pub fingerprint: String,
     /// The port the POS is on. A TCP address is listened on.
     pub pos: PortSpec,
     /// The port the printer is on; none to listen only.
@@ -46,8 +48,8 @@ pub struct TapSettings {
     pub spool_dir: PathBuf,
     /// The spool's bounds.
     pub spool_limits: SpoolLimits,
-    /// The merchant's own card numbers, which are not masked.
-    pub member_cards: CardRanges,
+    /// What is masked as a payment card, and which cards are the merchant's own.
+    pub card_rule: pan::Scrubber,
 }
 
 /// A tap that cannot start or go on.

@@ -61,7 +61,7 @@ impl Relay {
         let mut tick = status_writer(Arc::clone(&status), settings.spool_dir.clone());
         let feed = SpoolFeed::start(
             SpoolPlace { dir: settings.spool_dir.clone(), limits: settings.spool_limits },
-            StreamScrubber::new(settings.member_cards.clone()),
+            StreamScrubber::new(settings.card_rule.clone()),
             wall_ms,
             move |event| news(TapEvent::Spool(event)),
             move |writer| tick(writer),
@@ -304,6 +304,7 @@ fn first_status(settings: &TapSettings) -> TapStatus {
     let end = |spec: &PortSpec| EndStatus { port: spec.name.to_string(), open: false };
     TapStatus {
         device: settings.device.clone(),
+        fingerprint: settings.fingerprint.clone(),
         pid: std::process::id(),
         started_ms: wall_ms(),
         at_ms: 0,

@@ -17,6 +17,8 @@ pub const STATUS_FILE: &str = "status.json";
 pub struct TapStatus {
     /// Name of the device in the configuration.
     pub device: String,
+    /// What it was started with, as its starter wrote it.
+    pub fingerprint: String,
     /// The tap's process.
     pub pid: u32,
     /// When it started, wall time in milliseconds.

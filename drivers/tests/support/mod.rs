@@ -85,11 +85,12 @@ impl Bench {
     pub fn settings(&self) -> TapSettings {
         TapSettings {
             device: "receipts".into(),
+            fingerprint: String::new(),
             pos: device(&self.dir.path().join("pos")),
             printer: Some(device(&self.dir.path().join("printer"))),
             spool_dir: self.spool(),
             spool_limits: SpoolLimits::default(),
-            member_cards: Default::default(),
+            card_rule: Default::default(),
         }
     }
 
