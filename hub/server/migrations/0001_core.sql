@@ -148,19 +148,18 @@ CREATE TABLE day (
     close_position INTEGER NOT NULL,
     close_record   BLOB    NOT NULL, -- DayClose, CBOR
     hub_totals     TEXT,             -- JSON; absent while records of its ranges are missing
-    PRIMARY KEY (bucket, incarnation, sequence)
+    PRIMARY KEY (bucket, incarnation, close_position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX day_by_date ON day (business_date, store);
 
 CREATE TABLE pos_totals (
     bucket        INTEGER NOT NULL,
-    terminal      TEXT    NOT NULL,
+    incarnation   BLOB    NOT NULL,
     business_date INTEGER NOT NULL,
     sequence      INTEGER NOT NULL,
-    incarnation   BLOB    NOT NULL,
     position      INTEGER NOT NULL,
     totals        BLOB    NOT NULL, -- PosTotals, CBOR
-    PRIMARY KEY (bucket, terminal, business_date, sequence)
+    PRIMARY KEY (bucket, incarnation, business_date, sequence)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE exception (
@@ -231,6 +230,7 @@ CREATE TABLE entry (
     credit        TEXT    NOT NULL,
     incarnation   BLOB,             -- the record it came with
     position      INTEGER,
+    sale_position INTEGER,          -- the sale in that journal which it belongs to
     store         TEXT,
     business_date INTEGER,
     reason        TEXT,             -- a person's, for adjustments

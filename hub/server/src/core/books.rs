@@ -48,6 +48,7 @@ pub(super) struct StoredRow {
     pub sequence: u64,
     pub row: Row,
     pub event: Option<EventId>,
+    pub sale: Option<EventId>,
     pub store: Option<String>,
     pub business_date: Option<Date>,
     pub signature: Option<[u8; 64]>,
@@ -63,19 +64,20 @@ type RawRow = (
     String,
     Option<[u8; 16]>,
     Option<i64>,
+    Option<i64>,
     Option<String>,
     Option<i32>,
     Option<[u8; 64]>,
 );
 
 fn stored(raw: RawRow) -> Result<StoredRow, HubError> {
-    let (sequence, id, part, bytes, units, debit, credit, incarnation, position, store, date, signature) = raw;
+    let (sequence, id, part, bytes, units, debit, credit, incarnation, position, sale, store, date, signature) = raw;
     let entry: Entry = minicbor::decode(&bytes)
         .map_err(|error| HubError::Database { detail: format!("entry {id} cannot be read back: {error}") })?;
-    let event = incarnation.zip(position).map(|(incarnation, position)| EventId {
-        incarnation: IncarnationId(incarnation),
-        position: unsigned(position),
-    });
+    let at = |position: Option<i64>| {
+        let (incarnation, position) = incarnation.zip(position)?;
+        Some(EventId { incarnation: IncarnationId(incarnation), position: unsigned(position) })
+    };
     Ok(StoredRow {
         sequence: unsigned(sequence),
         row: Row {
@@ -86,7 +88,8 @@ fn stored(raw: RawRow) -> Result<StoredRow, HubError> {
             credit: parse_account(&credit)?,
             units,
         },
-        event,
+        event: at(position),
+        sale: at(sale),
         store,
         business_date: date.and_then(|date| Date::from_packed(date).ok()),
         signature,
@@ -105,7 +108,8 @@ impl Act<'_> {
         let raw: Vec<RawRow> = self
             .tx
             .prepare_cached(
-                "SELECT sequence, id, part, entry, units, debit, credit, incarnation, position, store, business_date, signature
+                "SELECT sequence, id, part, entry, units, debit, credit, incarnation, position, sale_position,
+                        store, business_date, signature
                  FROM entry WHERE bucket = ?1 AND sequence > ?2
                    AND (?3 IS NULL OR member = ?3) AND (?4 IS NULL OR purse = ?4) AND (?5 IS NULL OR store = ?5)
                    AND (?6 IS NULL OR business_date >= ?6) AND (?7 IS NULL OR business_date <= ?7)
@@ -137,6 +141,7 @@ impl Act<'_> {
                             row.get(9)?,
                             row.get(10)?,
                             row.get(11)?,
+                            row.get(12)?,
                         ))
                     })?
                     .collect()
@@ -198,7 +203,7 @@ impl Act<'_> {
 
 impl From<StoredRow> for EntryView {
     fn from(stored: StoredRow) -> Self {
-        let StoredRow { row, event, store, business_date, .. } = stored;
+        let StoredRow { row, sale, store, business_date, .. } = stored;
         Self {
             id: row.id_text(),
             kind: row.entry.kind.as_str().to_owned(),
@@ -209,7 +214,7 @@ impl From<StoredRow> for EntryView {
             amount: row.units,
             lot: row.entry.lot.to_string(),
             purse: row.entry.purse,
-            sale_id: event.map(|event| event.to_string()),
+            sale_id: sale.map(|sale| sale.to_string()),
             store,
             business_date: business_date.map(|date| date.to_string()),
         }

@@ -132,7 +132,11 @@ impl Act<'_> {
                 _ => return Ok(None),
             }
         }
-        let first = self.last_close(own.id, close_position)?.map_or(1, |(position, _)| position + 1);
+        let last = self.last_close(own.id, close_position)?;
+        let first = last.map_or(1, |(position, _)| position + 1);
+        if let Some((_, sequence)) = last.filter(|(_, sequence)| sequence + 1 != close.sequence) {
+            notes.push(format!("the close has sequence {}, the one before it {sequence}", close.sequence));
+        }
         match close.ranges.iter().find(|range| range.incarnation == own.id) {
             Some(range) if range.from == first && range.to == close_position => {}
             Some(range) => notes.push(format!(
@@ -182,18 +186,16 @@ impl Act<'_> {
         let bytes = minicbor::to_vec(&record.totals).expect("encoding into memory cannot fail");
         self.tx
             .prepare_cached(
-                "INSERT INTO pos_totals (bucket, terminal, business_date, sequence, incarnation, position, totals)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, position = excluded.position,
-                                           totals = excluded.totals",
+                "INSERT INTO pos_totals (bucket, incarnation, business_date, sequence, position, totals)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET position = excluded.position, totals = excluded.totals",
             )
             .and_then(|mut insert| {
                 insert.execute((
                     own.bucket(),
-                    &own.terminal,
+                    own.id.0,
                     record.business_date.packed(),
                     record.sequence,
-                    own.id.0,
                     signed(position),
                     bytes,
                 ))
@@ -221,22 +223,23 @@ impl Act<'_> {
 
     /// What the POS said last of a day.
     fn pos_says(&self, day: &StoredDay) -> Result<Option<PosTotals>, HubError> {
-        let found: Option<([u8; 16], i64, Vec<u8>)> = self
+        let found: Option<(i64, Vec<u8>)> = self
             .tx
             .prepare_cached(
-                "SELECT incarnation, position, totals FROM pos_totals
-                 WHERE terminal = ?1 AND business_date = ?2 AND sequence = ?3",
+                "SELECT position, totals FROM pos_totals
+                 WHERE bucket = ?1 AND incarnation = ?2 AND business_date = ?3 AND sequence = ?4",
             )
             .and_then(|mut query| {
+                let (date, sequence) = (day.close.business_date.packed(), day.close.sequence);
                 query
-                    .query_row((&day.terminal, day.close.business_date.packed(), day.close.sequence), |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    .query_row((bucket_of(day.incarnation), day.incarnation.0, date, sequence), |row| {
+                        Ok((row.get(0)?, row.get(1)?))
                     })
                     .optional()
             })
             .doing("reading a POS's totals")?;
-        let Some((incarnation, position, bytes)) = found else { return Ok(day.close.pos_totals.clone()) };
-        let is_older = incarnation == day.incarnation.0 && unsigned(position) < day.close_position;
+        let Some((position, bytes)) = found else { return Ok(day.close.pos_totals.clone()) };
+        let is_older = unsigned(position) < day.close_position;
         match &day.close.pos_totals {
             Some(totals) if is_older => Ok(Some(totals.clone())),
             _ => minicbor::decode(&bytes)

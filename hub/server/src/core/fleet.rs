@@ -130,7 +130,8 @@ impl Act<'_> {
     }
 
     fn terminal_views(&self) -> Result<Vec<TerminalView>, HubError> {
-        let rows: Vec<(String, String, String, bool, Option<[u8; 16]>)> = self
+        type Raw = (String, String, String, bool, Option<[u8; 16]>);
+        let rows: Vec<Raw> = self
             .tx
             .prepare_cached(
                 "SELECT t.terminal, t.store, t.lane, t.retired_ms IS NOT NULL,

@@ -93,6 +93,7 @@ pub(super) fn parse_account(text: &str) -> Result<Account, HubError> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowContext {
     pub event: Option<EventId>,
+    pub sale_position: Option<u64>,
     pub store: Option<String>,
     pub business_date: Option<Date>,
     pub reason: Option<String>,
@@ -124,8 +125,8 @@ impl Act<'_> {
         self.tx
             .prepare_cached(
                 "INSERT INTO entry (bucket, sequence, id, part, entry, member, purse, units, debit, credit,
-                                    incarnation, position, store, business_date, reason, signature, posted_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                                    incarnation, position, sale_position, store, business_date, reason, signature, posted_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             )
             .and_then(|mut insert| {
                 insert.execute(rusqlite::params![
@@ -141,6 +142,7 @@ impl Act<'_> {
                     account_text(row.credit),
                     context.event.map(|event| event.incarnation.0),
                     context.event.map(|event| signed(event.position)),
+                    context.sale_position.map(signed),
                     context.store,
                     context.business_date.map(Date::packed),
                     context.reason,

@@ -101,6 +101,11 @@ impl Act<'_> {
         }
         match &record.body {
             Body::Sale(sale) => {
+                if let Some(member) = sale.member
+                    && self.make_known(member)?
+                {
+                    exceptions.push(unknown_member(event, member));
+                }
                 exceptions.extend(self.rules_differ(incarnation, &record, sale)?);
                 self.write_sale(incarnation, event, &record, sale, reprint)?;
                 exceptions.extend(self.unlinked_return(incarnation, &record, sale)?);
@@ -133,8 +138,14 @@ impl Act<'_> {
         posting: &Posting,
         exceptions: &mut Vec<Exception>,
     ) -> Result<(), HubError> {
+        let sale_position = match &record.body {
+            Body::Sale(_) => Some(event.position),
+            Body::Void(void) => void.sale_position,
+            _ => None,
+        };
         let context = RowContext {
             event: Some(event),
+            sale_position,
             store: Some(incarnation.store.clone()),
             business_date: Some(record.business_date),
             ..RowContext::default()
@@ -146,8 +157,7 @@ impl Act<'_> {
         let members: BTreeSet<MemberId> = touched.iter().map(|(member, _)| *member).collect();
         for member in &members {
             if self.make_known(*member)? {
-                let reason = format!("{event} moves units of a member that head office does not know: {member}");
-                exceptions.push(Exception { kind: ExceptionKind::UnknownMember, reason });
+                exceptions.push(unknown_member(event, *member));
             }
         }
         for row in &posting.rows {
@@ -190,7 +200,12 @@ impl Act<'_> {
             let moved = !sale.awards.is_empty();
             return Ok(if moved { exception(format!("receipt {number}: units without a program")) } else { None });
         };
-        let Some(program) = self.compiled(version)? else {
+        let program = match self.compiled(version) {
+            // Rules that this hub cannot read are looked at later; posting does not wait for that.
+            Err(HubError::Database { detail }) => return Ok(exception(format!("receipt {number}: {detail}"))),
+            other => other?,
+        };
+        let Some(program) = program else {
             return Ok(exception(format!("receipt {number}: program version {version} was never published")));
         };
         let settings = self.store_settings(&incarnation.store)?;
@@ -220,6 +235,11 @@ impl Act<'_> {
         }
         self.note_member_at(member, store)
     }
+}
+
+fn unknown_member(event: EventId, member: MemberId) -> Exception {
+    let reason = format!("{event} names a member that head office does not know: {member}");
+    Exception { kind: ExceptionKind::UnknownMember, reason }
 }
 
 /// Whether an error is about what the record says, so that waiting would change nothing.

@@ -82,7 +82,10 @@ impl Act<'_> {
         let same: Option<ProgramView> = self
             .tx
             .query_row(
-                &format!("{COLUMNS} FROM program WHERE json = ?1 AND effective_ms = ?2"),
+                &format!(
+                    "{COLUMNS} FROM program WHERE json = ?1 AND effective_ms = ?2
+                     AND version = (SELECT max(version) FROM program)"
+                ),
                 (&json, effective_ms),
                 view,
             )
@@ -116,8 +119,8 @@ impl Act<'_> {
 }
 
 impl Hub {
-    /// Checks and publishes a program (as JSON); all tills hear of it. The same rules with the same date again are
-    /// the same version.
+    /// Checks and publishes a program (as JSON); all tills hear of it. The rules published last, with the
+    /// same date again, are the same version.
     ///
     /// # Errors
     /// `Invalid`, with everything that is wrong with it.

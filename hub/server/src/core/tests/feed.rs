@@ -111,3 +111,24 @@ fn an_empty_page_may_be_held() {
     assert_eq!(hub.data_version().unwrap(), version, "own changes are known without asking");
     assert_eq!(kinds(&till.pull(&mut hub)), ["identity"]);
 }
+
+#[test]
+fn the_newest_program_that_has_taken_effect_is_in_force() {
+    let mut hub = hub();
+    let dearer = PROGRAM.replace("\"every\": 100", "\"every\": 200");
+    let soon = hub.publish_program(&dearer, NOON_MS + 1_000, NOON_MS).unwrap();
+    assert_eq!(soon.version, 2);
+    assert_eq!(hub.publish_program(&dearer, NOON_MS + 1_000, NOON_MS).unwrap().version, 2, "said twice");
+    assert_eq!(hub.current_program(NOON_MS).unwrap().unwrap().version, 1);
+    assert_eq!(hub.current_program(NOON_MS + 1_000).unwrap().unwrap().version, 2);
+    assert_eq!(hub.publish_program(PROGRAM, 0, NOON_MS).unwrap().version, 3, "back to what was before");
+    assert_eq!(hub.current_program(NOON_MS).unwrap().unwrap().version, 3);
+    assert_eq!(hub.programs().unwrap().len(), 3);
+    assert!(hub.publish_program("{ \"program\": 1 }", 0, NOON_MS).is_err());
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    let page = till.pull(&mut hub);
+    assert_eq!(kinds(&page), ["program", "program", "program", "store"]);
+    let Change::Program(first) = &page.changes[0] else { unreachable!() };
+    let text = counterfoil_protocol::wire::v1::feed::PublishedProgram::signed_text(1, 0, &first.json);
+    till.root.verify(&text, &first.signature).unwrap();
+}

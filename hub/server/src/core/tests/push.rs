@@ -222,6 +222,9 @@ fn a_void_takes_back_and_is_shown_at_its_sale() {
     let view = hub.sales(&SaleFilter::default(), None, 5).unwrap().items.remove(0);
     assert_eq!(view.voided_by, Some(format!("{}-2", till.incarnation())));
     assert_eq!(points(&hub, ann), (0, 0));
+    let entries = hub.member_entries(ann, None, 5).unwrap().items;
+    let sales: Vec<_> = entries.iter().map(|entry| entry.sale_id.as_deref()).collect();
+    assert_eq!(sales, [Some(view.sale_id.as_str()); 2], "the void's entry belongs to the sale it voids");
     assert_eq!(hub.member(ann, NOON_MS).unwrap().unwrap().visits, 0);
     assert_sound(&hub);
 }

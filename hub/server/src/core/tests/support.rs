@@ -108,7 +108,7 @@ impl FakeTill {
         *self.heads.last().unwrap()
     }
 
-    pub fn enrol(&self, hub: &mut Hub, code: &EnrolmentCode, now_ms: i64) -> Result<EnrolAnswer, Refusal> {
+    pub fn enrol(&self, hub: &mut Hub, code: &EnrolmentCode, now_ms: i64) -> Result<EnrolAnswer, Box<Refusal>> {
         let ask =
             EnrolRequest { secret: code.secret, public_key: PublicKey::of(&self.key), agent_version: "0.1.0".into() };
         let body = minicbor::to_vec(&ask).unwrap();
@@ -122,13 +122,17 @@ impl FakeTill {
         })
     }
 
-    fn read<T: for<'b> minicbor::Decode<'b, ()>>(&self, request: &[u8], answer: &SyncAnswer) -> Result<T, Refusal> {
+    fn read<T: for<'b> minicbor::Decode<'b, ()>>(
+        &self,
+        request: &[u8],
+        answer: &SyncAnswer,
+    ) -> Result<T, Box<Refusal>> {
         let text = answer_text(request, answer.status, &answer.body);
         self.root.verify(&text, &answer.signature.unwrap()).expect("every answer is signed");
         if answer.status == 200 {
             Ok(minicbor::decode(&answer.body).unwrap())
         } else {
-            Err(minicbor::decode(&answer.body).unwrap())
+            Err(Box::new(minicbor::decode(&answer.body).unwrap()))
         }
     }
 
@@ -139,7 +143,7 @@ impl FakeTill {
         path: &str,
         body: &[u8],
         head: Head,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Box<Refusal>> {
         let text = request_text(method, path, body, self.epoch, self.incarnation(), &head);
         let signature = sign(&self.key, &text);
         let (epoch, incarnation) = (self.epoch, self.incarnation());
@@ -155,7 +159,7 @@ impl FakeTill {
         Segment::build(&self.key, self.heads[from], committed).unwrap()
     }
 
-    pub fn push_part(&self, hub: &mut Hub, from: usize, to: usize) -> Result<u64, Refusal> {
+    pub fn push_part(&self, hub: &mut Hub, from: usize, to: usize) -> Result<u64, Box<Refusal>> {
         let body = self.segment(from, to).to_bytes();
         self.ask::<PushAnswer>(hub, "POST", PUSH_PATH, &body, self.head()).map(|answer| answer.acknowledged)
     }
@@ -192,7 +196,7 @@ impl FakeTill {
         want: Want,
         held: i64,
         received: i64,
-    ) -> Result<GrantAnswer, Refusal> {
+    ) -> Result<GrantAnswer, Box<Refusal>> {
         let request = GrantRequest {
             request_id: "q1".into(),
             subject,
@@ -345,6 +349,6 @@ pub fn with_faults(hub: &mut Hub, edit: impl FnOnce(&mut Faults)) {
     hub.set_faults(faults);
 }
 
-pub fn refused<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> RefusalKind {
+pub fn refused<T: std::fmt::Debug>(answer: Result<T, Box<Refusal>>) -> RefusalKind {
     answer.unwrap_err().kind
 }
