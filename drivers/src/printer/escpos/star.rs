@@ -103,7 +103,7 @@ fn esc(head: &[u8]) -> Step {
         },
         GS => esc_gs(head),
         0x06 => fixed(head, 3, |_| Op::Status),
-        letter if matches!(letter, ESC | 0x0A | 0x0D) => Step::Split { take: 1, op: Op::Unknown },
+        ESC | 0x0A | 0x0D => Step::Split { take: 1, op: Op::Unknown },
         _ => Step::Done(Op::Unknown),
     }
 }
