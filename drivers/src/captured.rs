@@ -203,7 +203,8 @@ pub struct CapturedSale {
     pub kind: SaleKind,
     /// As printed.
     pub receipt_number: String,
-    /// Local time without offset, `YYYY-MM-DDTHH:MM[:SS]`, or `YYYY-MM-DD` where no time is printed.
+    /// Local time without offset, `YYYY-MM-DDTHH:MM:SS` (seconds are 00 where none are printed), or
+    /// `YYYY-MM-DD` where no time is printed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<String>,
     /// ISO 4217.

@@ -139,10 +139,9 @@ impl Template {
         }
         for code in codes {
             for (symbology, pattern) in &self.codes {
-                if symbology.is_none_or(|symbology| symbology == code.symbology) {
-                    if let Some(found) = pattern.captures(&code.data) {
-                        self.info(&found, &mut draft);
-                    }
+                let suits = symbology.is_none_or(|symbology| symbology == code.symbology);
+                if let Some(found) = pattern.captures(&code.data).filter(|_| suits) {
+                    self.info(&found, &mut draft);
                 }
             }
         }
@@ -173,7 +172,7 @@ impl Template {
             Says::Info => self.info(&found, draft),
             Says::Description => draft.description = description,
             Says::Quantity => draft.quantity = Some(self.quantity(&found)),
-            Says::Item => self.item(rule, &found, description, amount, draft),
+            Says::Item => self.item(&found, description, amount, draft),
             Says::Discount => {
                 draft.discounts.push(CapturedDiscount { description: description.unwrap_or_default(), amount })
             }
@@ -190,17 +189,15 @@ impl Template {
         true
     }
 
-    fn item(&self, rule: &Rule, found: &Captures<'_>, description: Option<String>, amount: i64, draft: &mut Draft) {
+    fn item(&self, found: &Captures<'_>, description: Option<String>, amount: i64, draft: &mut Draft) {
         let own = self.quantity(found);
         let before = draft.quantity.take().unwrap_or_default();
         draft.description = None;
-        let default = || {
-            let one = self.default_quantity.clone()?;
-            Some(if amount < 0 { format!("-{one}") } else { one })
-        };
-        let quantity = own.quantity.or(before.quantity).map(|quantity| match rule.negative {
-            true if !quantity.starts_with('-') => format!("-{quantity}"),
-            _ => quantity,
+        // A line that takes back has a quantity taken back, whichever way the number is printed.
+        let quantity = own.quantity.or(before.quantity).or_else(|| self.default_quantity.clone());
+        let quantity = quantity.map(|quantity| match amount < 0 && !quantity.starts_with('-') {
+            true => format!("-{quantity}"),
+            false => quantity,
         });
         let kind =
             self.kinds.iter().find(|(_, pattern)| description.as_deref().is_some_and(|text| pattern.is_match(text)));
@@ -209,7 +206,7 @@ impl Template {
             kind: kind.map_or(LineKind::Item, |(kind, _)| *kind),
             sku: text(found, "sku"),
             description,
-            quantity: quantity.or_else(default),
+            quantity,
             unit: own.unit.or(before.unit),
             unit_price: own.unit_price.or(before.unit_price),
             discount: None,
@@ -347,6 +344,7 @@ fn turn_positive(sale: &mut CapturedSale) {
     sale.change = sale.change.map(i64::abs);
     for line in &mut sale.lines {
         line.amount = -line.amount;
+        line.discount = line.discount.map(|discount| -discount);
         line.unit_price = line.unit_price.map(i64::abs);
         line.quantity = line.quantity.take().map(|quantity| {
             let bare = quantity.trim_start_matches('-').to_owned();
