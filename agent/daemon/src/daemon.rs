@@ -29,7 +29,7 @@ use crate::hub_link::state::Link;
 use crate::hub_link::trust;
 use crate::places::Places;
 use crate::shell::{Facts, Shell};
-use crate::{api, books, control, files, housekeeping, tokens};
+use crate::{api, books, capture, control, files, housekeeping, tokens};
 
 /// How long open connections may take to finish at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ async fn serve(places: &Places, config: &Config, till: Till) -> anyhow::Result<(
     parts.spawn(housekeeping::run(shell.clone(), stopping.clone()));
     let line = link.run(stopping.clone());
     parts.spawn(async move { line.await.context("the line to head office") });
-    let devices = crate::capture::start(places, config, &shell)?;
+    let devices = capture::start(places, config, &shell)?;
 
     files::write_durably(&places.api_address(), 0o644, |file| writeln!(file, "{address}"))
         .with_context(|| format!("cannot write {}", places.api_address().display()))?;
@@ -104,7 +104,7 @@ async fn serve(places: &Places, config: &Config, till: Till) -> anyhow::Result<(
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stopping.cancel();
-    devices.stop().await;
+    capture::stop(devices).await;
     let finish = async { while parts.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_PATIENCE, finish).await.is_err() {
         tracing::warn!("some connections did not close in time");

@@ -17,6 +17,18 @@ pub fn captured(parsed: Parsed, at_ms: i64, zone: &TimeZone) -> Captured {
     Captured { from, to, at_ms, document: document(parsed, at_ms, zone) }
 }
 
+/// A document that the engine refused: kept as it was read, with the reason.
+pub fn refused(parsed: Parsed, at_ms: i64, reason: &str) -> Captured {
+    let document = CapturedDocument::Other {
+        class: parsed.class.name().to_owned(),
+        receipt_number: parsed.receipt_number,
+        marks: parsed.marks,
+        text: parsed.text,
+        exception: Some(reason.to_owned()),
+    };
+    Captured { from: parsed.from, to: parsed.to, at_ms, document }
+}
+
 fn document(parsed: Parsed, at_ms: i64, zone: &TimeZone) -> CapturedDocument {
     let is_blank = parsed.text.iter().all(|line| line.trim().is_empty()) && parsed.codes.is_empty();
     match (parsed.class, parsed.sale, parsed.z_report) {
