@@ -1,5 +1,6 @@
 //! Every stream under `COUNTERFOIL_SAMPLES` is taken in, in any chunks, and what is read equals the truth
 //! beside it. Without that variable there is nothing to read, and the tests say that they are skipped.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! Laws of the reader over any bytes, and the traps that real generators set.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use counterfoil_drivers::captured::TenderKind;
 use counterfoil_drivers::pan::Scrubber;

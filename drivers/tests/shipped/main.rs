@@ -1,5 +1,6 @@
 //! Every shipped template has a sample of ours beside it, made by the generator in `layouts.rs`, with its
 //! truth; the template must read exactly that truth. `COUNTERFOIL_REGENERATE=1` writes the samples anew.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod layouts;
 
