@@ -8,6 +8,8 @@ use counterfoil_protocol::id::{EventId, IncarnationId, MemberId};
 use counterfoil_protocol::limits::MEMBER_BUCKET_COUNT;
 use counterfoil_protocol::time::Date;
 use counterfoil_protocol::wire::v1::feed::Cursor;
+use rusqlite::types::Value;
+use rusqlite::{ParamsFromIter, params_from_iter};
 
 use super::act::{Act, signed, unsigned};
 use super::error::{Doing as _, HubError};
@@ -96,6 +98,31 @@ fn stored(raw: RawRow) -> Result<StoredRow, HubError> {
     })
 }
 
+/// The conditions of a list: only those that are asked for, so that each list finds its index.
+pub(super) struct Wanted {
+    pub conditions: String,
+    values: Vec<Value>,
+}
+
+impl Wanted {
+    pub(super) fn new(conditions: &str, values: Vec<Value>) -> Self {
+        Self { conditions: conditions.to_owned(), values }
+    }
+
+    pub(super) fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.conditions.push_str(" AND ");
+            self.conditions.push_str(condition);
+            self.values.push(value.into());
+        }
+    }
+
+    /// The values of the conditions, and the list's limit after them.
+    pub(super) fn values(&self, limit: usize) -> ParamsFromIter<impl Iterator<Item = Value>> {
+        params_from_iter(self.values.iter().cloned().chain([Value::Integer(signed(limit as u64))]))
+    }
+}
+
 impl Act<'_> {
     /// Rows of one bucket after a sequence, in posting order.
     pub(super) fn entry_rows(
@@ -105,29 +132,23 @@ impl Act<'_> {
         filter: &EntryFilter,
         limit: usize,
     ) -> Result<Vec<StoredRow>, HubError> {
+        let mut wanted = Wanted::new("bucket = ? AND sequence > ?", vec![bucket.into(), signed(after).into()]);
+        wanted.and("member = ?", filter.member.map(|member| member.0.to_vec()));
+        wanted.and("purse = ?", filter.purse.clone());
+        wanted.and("store = ?", filter.store.clone());
+        wanted.and("business_date >= ?", filter.from.map(Date::packed));
+        wanted.and("business_date <= ?", filter.to.map(Date::packed));
         let raw: Vec<RawRow> = self
             .tx
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT sequence, id, part, entry, units, debit, credit, incarnation, position, sale_position,
                         store, business_date, signature
-                 FROM entry WHERE bucket = ?1 AND sequence > ?2
-                   AND (?3 IS NULL OR member = ?3) AND (?4 IS NULL OR purse = ?4) AND (?5 IS NULL OR store = ?5)
-                   AND (?6 IS NULL OR business_date >= ?6) AND (?7 IS NULL OR business_date <= ?7)
-                 ORDER BY sequence LIMIT ?8",
-            )
+                 FROM entry WHERE {} ORDER BY sequence LIMIT ?",
+                wanted.conditions
+            ))
             .and_then(|mut query| {
-                let key = (
-                    bucket,
-                    signed(after),
-                    filter.member.map(|member| member.0),
-                    &filter.purse,
-                    &filter.store,
-                    filter.from.map(Date::packed),
-                    filter.to.map(Date::packed),
-                    signed(limit as u64),
-                );
                 query
-                    .query_map(key, |row| {
+                    .query_map(wanted.values(limit), |row| {
                         Ok((
                             row.get(0)?,
                             row.get(1)?,

@@ -8,7 +8,7 @@ use counterfoil_protocol::time::{Date, rfc3339_utc};
 use rusqlite::OptionalExtension as _;
 
 use super::act::{Act, signed, unsigned};
-use super::books::SaleFilter;
+use super::books::{SaleFilter, Wanted};
 use super::error::{Doing as _, HubError};
 use super::incarnations::{Incarnation, bucket_of};
 use super::views::{Listing, SaleView};
@@ -277,28 +277,22 @@ impl Act<'_> {
         after: EventId,
         limit: usize,
     ) -> Result<Vec<FoundSale>, HubError> {
+        let place = vec![after_ms.into(), after.incarnation.0.to_vec().into(), signed(after.position).into()];
+        let mut wanted = Wanted::new("(s.posted_ms, s.incarnation, s.position) > (?, ?, ?)", place);
+        wanted.and("s.store = ?", filter.store.clone());
+        wanted.and("s.terminal = ?", filter.terminal.clone());
+        wanted.and("s.business_date = ?", filter.business_date.map(Date::packed));
+        wanted.and("s.member = ?", filter.member.map(|member| member.0.to_vec()));
         self.tx
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT s.posted_ms, s.incarnation, s.position, t.lane, s.store, s.terminal, s.voided_by, s.reprint_of
                  FROM sale s JOIN terminal t ON t.terminal = s.terminal
-                 WHERE (s.posted_ms, s.incarnation, s.position) > (?1, ?2, ?3)
-                   AND (?4 IS NULL OR s.store = ?4) AND (?5 IS NULL OR s.terminal = ?5)
-                   AND (?6 IS NULL OR s.business_date = ?6) AND (?7 IS NULL OR s.member = ?7)
-                 ORDER BY s.posted_ms, s.incarnation, s.position LIMIT ?8",
-            )
+                 WHERE {} ORDER BY s.posted_ms, s.incarnation, s.position LIMIT ?",
+                wanted.conditions
+            ))
             .and_then(|mut query| {
-                let key = (
-                    after_ms,
-                    after.incarnation.0,
-                    signed(after.position),
-                    &filter.store,
-                    &filter.terminal,
-                    filter.business_date.map(Date::packed),
-                    filter.member.map(|member| member.0),
-                    signed(limit as u64),
-                );
                 query
-                    .query_map(key, |row| {
+                    .query_map(wanted.values(limit), |row| {
                         let (store, terminal) = (row.get(4)?, row.get(5)?);
                         let found = SaleRow { store, terminal, voided_by: row.get(6)?, reprint_of: row.get(7)? };
                         Ok((row.get(0)?, IncarnationId(row.get(1)?), unsigned(row.get(2)?), row.get(3)?, found))

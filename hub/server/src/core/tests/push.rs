@@ -289,3 +289,36 @@ fn the_head_a_till_announces_may_be_ahead() {
     let behind = till.ask::<counterfoil_protocol::wire::v1::feed::Page>(&mut hub, "GET", "/v1/sync/feed", b"", lied);
     assert_eq!(refused(behind), RefusalKind::Behind, "another chain at a position that is here");
 }
+
+#[test]
+fn sales_are_listed_by_what_is_asked_for_and_by_cursor() {
+    let mut hub = hub();
+    let ann = member(&mut hub, 1);
+    let mut tills = [FakeTill::enrolled(&mut hub, 1), FakeTill::enrolled(&mut hub, 2)];
+    for (index, till) in tills.iter_mut().enumerate() {
+        for receipt in 1..=4 {
+            let buyer = (receipt % 2 == 0).then_some(ann);
+            till.sale(receipt + 10 * index as u32, buyer, 3, till.holder());
+        }
+        till.push(&mut hub);
+    }
+    let count = |filter: SaleFilter| {
+        let (mut after, mut ids) = (None::<String>, std::collections::BTreeSet::new());
+        loop {
+            let part = hub.sales(&filter, after.as_deref(), 3).unwrap();
+            assert!(part.items.iter().all(|sale| ids.insert(sale.sale_id.clone())), "no sale twice");
+            let Some(next) = part.next else { return ids.len() };
+            after = Some(next);
+        }
+    };
+    assert_eq!(count(SaleFilter::default()), 8);
+    assert_eq!(count(SaleFilter { terminal: Some("north-2".into()), ..SaleFilter::default() }), 4);
+    assert_eq!(count(SaleFilter { member: Some(ann), ..SaleFilter::default() }), 4);
+    let store =
+        |store: &str| SaleFilter { store: Some(store.into()), business_date: Some(date()), ..SaleFilter::default() };
+    assert_eq!(count(store("north")), 8);
+    assert_eq!(count(store("south")), 0);
+    let event = counterfoil_protocol::id::EventId { incarnation: tills[0].incarnation(), position: 2 };
+    assert_eq!(hub.sale(event).unwrap().sale.receipt_number, "000002");
+    assert!(hub.sales(&SaleFilter::default(), Some("x"), 3).is_err());
+}
