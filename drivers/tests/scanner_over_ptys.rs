@@ -1,5 +1,7 @@
 //! A scanner on a pseudo-terminal: scans arrive, unplugging is survived, payment cards leave nothing.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;

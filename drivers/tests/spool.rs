@@ -1,5 +1,7 @@
 //! The spool on a real file system: crashes at any point, followers, deletion.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod support;
 
 use std::fs;

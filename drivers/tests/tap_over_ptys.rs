@@ -1,5 +1,7 @@
 //! The tap over real pseudo-terminals: law 6 and what happens when something is unplugged, stalled or full.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod support;
 
 use std::fs;

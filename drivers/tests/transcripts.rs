@@ -2,6 +2,8 @@
 //!
 //! The recordings are not in the repository: `COUNTERFOIL_SAMPLES` names the directory that has them.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod support;
 
 use std::fs;

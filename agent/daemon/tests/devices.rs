@@ -1,5 +1,7 @@
 //! Devices as the daemon runs them: real tap processes on pseudo-terminals, killed, taken up and replaced.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -111,10 +111,8 @@ impl StreamScrubber {
     }
 
     fn take(&mut self, byte: u8) {
-        if let Some(track) = self.track {
-            if self.take_track(track, byte) {
-                return;
-            }
+        if self.track.is_some_and(|track| self.take_track(track, byte)) {
+            return;
         }
         let digit = byte.is_ascii_digit();
         if self.long {

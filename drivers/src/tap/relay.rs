@@ -58,13 +58,13 @@ impl Relay {
     pub(super) fn start(settings: &TapSettings, stop: &Wake, listener: &TapListener) -> Result<Self, TapError> {
         let status = Arc::new(Mutex::new(first_status(settings)));
         let news = Arc::clone(listener);
-        let mut tick = status_writer(Arc::clone(&status), settings.spool_dir.clone());
+        let tick = status_writer(Arc::clone(&status), settings.spool_dir.clone());
         let feed = SpoolFeed::start(
             SpoolPlace { dir: settings.spool_dir.clone(), limits: settings.spool_limits },
             StreamScrubber::new(settings.card_rule.clone()),
             wall_ms,
             move |event| news(TapEvent::Spool(event)),
-            move |writer| tick(writer),
+            tick,
         )?;
         let end = |side, spec: &PortSpec, role| {
             End::start(side, spec, role, stop).map_err(|source| TapError::System { what: "watch a port", source })

@@ -197,23 +197,23 @@ fn wait(shared: &Shared, port: Option<&Mutex<VirtualPort>>, reads: bool, writes:
 fn move_bytes(shared: &Shared, port: &mut VirtualPort, last_bytes: &mut [u8; 2]) {
     let mut state = shared.lock();
     let mut buffer = [0; 4_096];
-    if !state.stalled {
-        if let Moved::Bytes(count) = port.read(&mut buffer) {
-            state.received.extend_from_slice(&buffer[..count]);
-            state.received_total += count as u64;
-            let surplus = state.received.len().saturating_sub(RECEIVED_BYTES_MAX);
-            state.received.drain(..surplus);
-            if state.answers_status {
-                let answers = status_answers(last_bytes, &buffer[..count]);
-                state.outgoing.extend(answers);
-            }
+    if !state.stalled
+        && let Moved::Bytes(count) = port.read(&mut buffer)
+    {
+        state.received.extend_from_slice(&buffer[..count]);
+        state.received_total += count as u64;
+        let surplus = state.received.len().saturating_sub(RECEIVED_BYTES_MAX);
+        state.received.drain(..surplus);
+        if state.answers_status {
+            let answers = status_answers(last_bytes, &buffer[..count]);
+            state.outgoing.extend(answers);
         }
     }
     let (front, _) = state.outgoing.as_slices();
-    if !front.is_empty() {
-        if let Moved::Bytes(count) = port.write(front) {
-            state.outgoing.drain(..count);
-        }
+    if !front.is_empty()
+        && let Moved::Bytes(count) = port.write(front)
+    {
+        state.outgoing.drain(..count);
     }
 }
 

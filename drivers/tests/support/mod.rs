@@ -1,4 +1,5 @@
 //! A tap between a virtual POS and a virtual printer, in this process.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
