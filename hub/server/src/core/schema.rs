@@ -30,6 +30,8 @@ pub(super) fn prepare(conn: &Connection) -> Result<(), HubError> {
     let mode: String =
         conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).doing("switching to write-ahead logging")?;
     conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").doing("setting durability")?;
+    // Plans do not depend on bound values: a cached statement is not prepared anew for each of 64 buckets.
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).doing("fixing query plans")?;
     let synchronous: i64 =
         conn.query_row("PRAGMA synchronous", [], |row| row.get(0)).doing("reading the durability back")?;
     if mode != "wal" || synchronous != 2 {

@@ -115,9 +115,11 @@ impl Hub {
         }
         let faults = self.faults;
         let till = self.read(now_ms, |act| authenticate(act, request, faults))?;
-        self.hear(request, &till, now_ms)?;
+        // A push notes in its own transaction who was heard.
+        let is_push = (request.method, path) == ("POST", PUSH_PATH);
+        self.hear(request, &till, !is_push, now_ms)?;
         match (request.method, path) {
-            ("POST", PUSH_PATH) => self.push(request, &till, now_ms),
+            _ if is_push => self.push(request, &till, now_ms),
             _ if till.is_settled => Err(Refused::because(
                 RefusalKind::Retired,
                 "this till was retired or enrolled again: what it recorded is still taken, it gets no rights any more",
@@ -129,9 +131,15 @@ impl Hub {
     }
 
     /// Notes who was heard, and refuses a till whose journal is another than the one here.
-    fn hear(&mut self, request: &SignedRequest<'_>, till: &Incarnation, now_ms: i64) -> Result<(), Refused> {
+    fn hear(
+        &mut self,
+        request: &SignedRequest<'_>,
+        till: &Incarnation,
+        notes: bool,
+        now_ms: i64,
+    ) -> Result<(), Refused> {
         let behind = self.read(now_ms, |act| till_is_behind(&request.head, &Journal { act, incarnation: till }))?;
-        if is_news(till, request.head.position, now_ms) || behind.is_some() {
+        if behind.is_some() || notes && is_news(till, request.head.position, now_ms) {
             self.change(now_ms, |act| {
                 act.note_seen(till.id, request.head.position)?;
                 if let Some(known) = behind {
@@ -159,9 +167,14 @@ impl Hub {
         if segment.incarnation != request.incarnation {
             return Err(Refused::because(RefusalKind::NotAuthentic, "the segment is of another till"));
         }
-        let acknowledged = match self.change(now_ms, |act| append(act, segment)) {
+        let announced = request.head.position;
+        let taken = self.change(now_ms, |act| {
+            act.note_seen(till.id, announced)?;
+            append(act, segment)
+        });
+        let acknowledged = match taken {
             Err(Refused::Because { kind: RefusalKind::Behind, detail, known_position: Some(known) }) => {
-                self.change(now_ms, |act| act.note_behind(till, request.head.position, known))?;
+                self.change(now_ms, |act| act.note_behind(till, announced, known))?;
                 return Err(Refused::known(RefusalKind::Behind, detail, known));
             }
             other => other?,
