@@ -73,6 +73,8 @@ fn open_books(places: &Places, config: &Config) -> anyhow::Result<Till> {
 
 async fn serve(places: &Places, config: &Config, till: Till) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
+    // One left by a daemon that was killed would look like ours being ready.
+    let _ = std::fs::remove_file(places.api_address());
     let listener = TcpListener::bind(config.api.listen)
         .await
         .with_context(|| format!("cannot listen on {}: is another daemon running?", config.api.listen))?;
@@ -187,11 +189,17 @@ fn spawn_servers(
     Ok(())
 }
 
-/// Makes the first token where its file is missing; the service's group may read it.
+/// Makes the first token where its file is missing or names none of these books'; the service's group may read it.
 async fn first_token(places: &Places, shell: &Shell) -> anyhow::Result<()> {
     let path = places.api_token();
-    if !shell.facts.token_needed || path.exists() {
+    if !shell.facts.token_needed {
         return Ok(());
+    }
+    if let Ok(secret) = std::fs::read_to_string(&path) {
+        let hash = tokens::hash(secret.trim());
+        if shell.engine.call(move |till| till.check_token(hash)).await??.is_some() {
+            return Ok(());
+        }
     }
     let secret = new_first_token(&shell.engine, shell.clock.now()).await?;
     files::write_durably(&path, 0o640, |file| writeln!(file, "{secret}"))

@@ -46,7 +46,9 @@ pub async fn run(shell: Shell, cancelled: CancellationToken) -> anyhow::Result<(
     }
 }
 
+/// Also notices an engine that must be opened anew, whoever brought it there.
 fn store_marker(till: &mut Till) -> Result<(), CommandError> {
+    till.usable()?;
     if till.marker_due() { till.store_marker() } else { Ok(()) }
 }
 

@@ -1,5 +1,7 @@
 //! The till API as its callers see it, over HTTP, with a real engine in a temporary directory.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod support;
 
 use reqwest::StatusCode;

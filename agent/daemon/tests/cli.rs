@@ -1,5 +1,7 @@
 //! The built program as people and scripts run it.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod support;
 
 use std::io::{BufRead as _, BufReader};
@@ -88,9 +90,10 @@ fn wrong_usage_is_two_and_help_has_examples() {
         fails(counterfoil(dir.path()).args(args), 2);
     }
     fails(counterfoil(dir.path()).args(["enroll", "--hub", "http://10.0.0.1", "--code", "CF1-"]), 2);
-    for command in
-        ["run", "enroll", "tap", "token", "status", "doctor", "journal", "receipt", "program", "devices", "pair"]
-    {
+    for command in [
+        "run", "enroll", "tap", "simulate", "token", "status", "doctor", "journal", "receipt", "program", "devices",
+        "pair",
+    ] {
         let help = succeeds(counterfoil(dir.path()).args([command, "--help"]));
         assert!(help.contains("Example"), "{command}: {help}");
         assert!(!help.contains('\x1b'), "no colour into a pipe");
@@ -186,6 +189,11 @@ fn a_till_is_enrolled_runs_and_is_asked() {
     assert_eq!(succeeds(&mut placed(dir, &["journal", "export"])), exported, "the books are the same without a daemon");
     let report: Value = serde_json::from_str(&succeeds(&mut placed(dir, &["journal", "verify", "--json"]))).unwrap();
     assert_eq!((&report["records"], &report["problems"]), (&json!(1), &json!([])));
+
+    std::fs::remove_file(dir.join("data/marker")).unwrap();
+    let output = placed(dir, &["status"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "a till whose marker is gone spends nothing, and says so");
+    assert!(text(&output.stdout).contains("older copy"), "{}", text(&output.stdout));
 }
 
 fn http() -> reqwest::Client {

@@ -1,5 +1,7 @@
 //! Whom a till believes over TLS, against a real server of this process.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

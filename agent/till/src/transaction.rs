@@ -49,8 +49,11 @@ impl Till {
         }
     }
 
-    /// Refuses while the database's state is in doubt.
-    pub(crate) fn usable(&self) -> Result<(), CommandError> {
+    /// Refuses while the database's state is in doubt: a shell then opens it anew.
+    ///
+    /// # Errors
+    /// [`CommandError::Poisoned`], until the till is opened anew.
+    pub fn usable(&self) -> Result<(), CommandError> {
         if self.writer == Writer::Poisoned { Err(CommandError::Poisoned) } else { Ok(()) }
     }
 

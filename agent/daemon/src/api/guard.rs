@@ -13,8 +13,12 @@ use crate::api::problem::Problem;
 use crate::shell::Shell;
 use crate::tokens::Scope;
 
-/// The cookie of the cashier page's session.
-pub const SESSION_COOKIE: &str = "counterfoil-session";
+/// The cookie of the cashier page's session. Browsers keep cookies by host, without the port: tills that share a
+/// machine need names of their own.
+pub fn session_cookie(terminal: &str) -> String {
+    let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
+    format!("counterfoil-session-{}", terminal.chars().map(plain).collect::<String>())
+}
 
 /// What the caller may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,7 @@ pub async fn caller(shell: &Shell, headers: &HeaderMap) -> Result<Caller, Proble
     if !shell.facts.token_needed {
         return Ok(Caller::anybody());
     }
-    let secret = bearer(headers).or_else(|| session(headers)).ok_or_else(|| {
+    let secret = bearer(headers).or_else(|| session(headers, &session_cookie(&shell.facts.terminal))).ok_or_else(|| {
         unauthorized(
             "send `Authorization: Bearer` with a token: the first one is in the file api-token in the data directory",
         )
@@ -94,7 +98,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
 }
 
-fn session(headers: &HeaderMap) -> Option<&str> {
+fn session<'a>(headers: &'a HeaderMap, cookie: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -102,7 +106,7 @@ fn session(headers: &HeaderMap) -> Option<&str> {
         .flat_map(|line| line.split(';'))
         .find_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
-            (name == SESSION_COOKIE).then_some(value)
+            (name == cookie).then_some(value)
         })
 }
 
@@ -173,7 +177,7 @@ mod tests {
     fn a_secret_is_found_in_its_two_places() {
         assert_eq!(bearer(&headers(&[("authorization", "bearer abc ")])), Some("abc"));
         assert_eq!(bearer(&headers(&[("authorization", "Basic abc")])), None);
-        assert_eq!(session(&headers(&[("cookie", "a=b; counterfoil-session=xyz; c=d")])), Some("xyz"));
-        assert_eq!(session(&headers(&[("cookie", "other-counterfoil-session=xyz")])), None);
+        assert_eq!(session(&headers(&[("cookie", "a=b; session-s1-1=xyz; c=d")]), "session-s1-1"), Some("xyz"));
+        assert_eq!(session(&headers(&[("cookie", "session-s1-11=xyz")]), "session-s1-1"), None);
     }
 }

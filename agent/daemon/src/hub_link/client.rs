@@ -3,6 +3,7 @@
 //! Bytes in, bytes out; every way in which an answer can fail to come is one kind of failure, with a reason in
 //! words. Bounded in time (a connection that hangs is given up) and in size. Knows nothing of journals.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use counterfoil_protocol::wire::http::{MEDIA_TYPE, RequestHeaders, SIGNATURE_HEADER, parse_signature};
@@ -102,10 +103,15 @@ impl HubClient {
         if error.is_timeout() {
             return NoAnswer(format!("{hub} does not answer in time"));
         }
-        // reqwest's own text names the whole address with its query: the causes say what matters.
+        // reqwest's own text names the whole address with its query: the last cause says what matters.
         let mut cause: &dyn std::error::Error = error;
         while let Some(source) = cause.source() {
             cause = source;
+        }
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && matches!(io.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
+        {
+            return NoAnswer(format!("{hub} cut the connection"));
         }
         NoAnswer(format!("{hub} cannot be reached: {cause}"))
     }

@@ -20,7 +20,7 @@ use counterfoil_till::{Call, MemberView, Redeem, RedeemWhat, Till};
 use maud::{Markup, PreEscaped};
 use serde::Deserialize;
 
-use crate::api::guard::{self, Caller, SESSION_COOKIE};
+use crate::api::guard::{self, Caller, session_cookie};
 use crate::api::problem::Problem;
 use crate::api::{members, redemptions};
 use crate::shell::Shell;
@@ -175,7 +175,8 @@ async fn pair(shell: &Shell, code: &str) -> Response {
         Ok(Err(error)) => return Problem::from(error).into_response(),
         Err(_) => return Problem::stopping().into_response(),
     };
-    let cookie = format!("{SESSION_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_SECONDS}");
+    let session = session_cookie(&shell.facts.terminal);
+    let cookie = format!("{session}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_SECONDS}");
     ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
 }
 
