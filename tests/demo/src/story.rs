@@ -194,7 +194,7 @@ async fn scan(shop: &Shop, index: usize, card: &str) -> anyhow::Result<()> {
     lane.counter.scan(card);
     wait_until(&format!("lane {} has heard the scanner", lane.number), async || {
         let status = lane.status().await?;
-        Ok(status.get("pending_member").filter(|pending| !pending.is_null()).map(|_| ()))
+        Ok(status.pointer("/member/pending").filter(|pending| !pending.is_null()).map(|_| ()))
     })
     .await
 }

@@ -147,7 +147,7 @@ async fn hardware_unplugged_and_back_is_taken_up_again() -> anyhow::Result<()> {
         .await?;
         lane.counter.scan(CARD);
         wait_until("the scanner is heard", async || {
-            Ok(lane.status().await?.get("pending_member").filter(|pending| !pending.is_null()).map(|_| ()))
+            Ok(lane.status().await?.pointer("/member/pending").filter(|pending| !pending.is_null()).map(|_| ()))
         })
         .await?;
         numbers.push(shop.sell(0, &mut choices).await?.number);
