@@ -125,3 +125,68 @@ fn in_use(error: OpenError, places: &Places) -> BooksError {
         _ => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_protocol::identifier::ProgramKey;
+    use counterfoil_protocol::wire::sign::PublicKey;
+    use counterfoil_protocol::wire::v1::enrol::StoreSettings;
+
+    use super::*;
+
+    fn enrolment() -> Enrolment {
+        Enrolment {
+            terminal: "t".into(),
+            lane: "1".into(),
+            store: StoreSettings {
+                store: "s".into(),
+                name: "Shop".into(),
+                time_zone: "Europe/London".into(),
+                currency: "GBP".into(),
+                day_ends: "00:00".into(),
+                groups: vec![],
+            },
+            key_seed: [1; 32],
+            epoch: 1,
+            root_key: PublicKey([2; 32]),
+            root_certificate: String::new(),
+            program_key: ProgramKey([3; 32]),
+            hub_url: "https://hq.example".into(),
+        }
+    }
+
+    fn places(dir: &Path) -> Places {
+        Places { config: dir.join("counterfoil.toml"), config_named: false, data: dir.join("data") }
+    }
+
+    #[test]
+    fn books_are_made_once_and_opened_by_one() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let places = places(dir.path());
+        let not_enrolled = |result| matches!(result, Err(BooksError::Open(OpenError::NotEnrolled)));
+        assert!(not_enrolled(open(&places, Settings::default())));
+        // What a cut in the middle of enrolment may leave.
+        prepare_data_directory(&places.data).unwrap();
+        fs::write(places.value_database(), b"").unwrap();
+        assert!(not_enrolled(open(&places, Settings::default())));
+        let till = create(&places, &enrolment(), Settings::default()).unwrap();
+        assert!(till.standing().is_sound());
+        assert!(matches!(open(&places, Settings::default()), Err(BooksError::InUse { .. })));
+        drop(till);
+        assert!(open(&places, Settings::default()).unwrap().standing().is_sound());
+        let again = create(&places, &enrolment(), Settings::default());
+        assert!(matches!(again, Err(BooksError::Open(OpenError::AlreadyEnrolled { .. }))));
+        assert!(
+            open(&places, Settings::default()).unwrap().standing().is_sound(),
+            "a refused creation leaves them as they were"
+        );
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(places.directory_database()), 0o600);
+        fs::remove_file(places.marker()).unwrap();
+        assert!(
+            !open(&places, Settings::default()).unwrap().standing().is_sound(),
+            "without its marker it may be a copy"
+        );
+    }
+}

@@ -1,7 +1,6 @@
 //! Members at the till: finding one.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use counterfoil_protocol::sale::MemberRef;
 use counterfoil_till::MemberView;
@@ -59,7 +58,7 @@ pub async fn find(shell: &Shell, who: MemberRef) -> Result<Option<MemberView>, P
 #[utoipa::path(post, path = "/v1/members", tag = "members", responses(
     (status = 501, description = "A later version can", body = crate::api::schema::ProblemDocument),
 ))]
-pub async fn sign_up(Extension(caller): Extension<Caller>, _: HeaderMap) -> Result<(), Problem> {
+pub async fn sign_up(Extension(caller): Extension<Caller>) -> Result<(), Problem> {
     caller.need(Scope::MembersWrite)?;
     Err(Problem::later("signing up members at the till"))
 }
