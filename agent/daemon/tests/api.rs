@@ -4,6 +4,7 @@
 
 mod support;
 
+use counterfoil_agent::api::BODY_BYTES_MAX;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::fake_hub::{FakeHub, Mode};
@@ -254,6 +255,7 @@ async fn bad_requests_are_named() {
         (till.get("/v1/sales"), StatusCode::BAD_REQUEST, "malformed"),
         (till.post("/v1/members/lookup", &json!({})), StatusCode::BAD_REQUEST, "malformed"),
         (till.post("/v1/sales", &sale("1", 1)).header("idempotency-key", ""), StatusCode::BAD_REQUEST, "malformed"),
+        (till.post("/v1/sales", &json!("x".repeat(BODY_BYTES_MAX))), StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
         (till.get("/v1/nothing"), StatusCode::NOT_FOUND, "not-found"),
         (till.post("/v1/status", &json!({})), StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
     ] {

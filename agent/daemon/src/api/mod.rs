@@ -1,7 +1,7 @@
 //! The till API on loopback: which call goes where, and what every call passes first.
 //!
-//! Handlers are thin: they read, ask the engine, answer. Order of checks: size and time, `Host` and `Origin`,
-//! token, scope, body.
+//! Handlers are thin: they read, ask the engine, answer. Order of checks: `Host` and `Origin`, token,
+//! size and shape of the body, scope.
 
 pub mod answers;
 pub mod day;
@@ -16,10 +16,10 @@ pub mod schema;
 pub mod status;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, patch, post};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::api::problem::Problem;
 use crate::page;
@@ -65,7 +65,7 @@ pub fn router(shell: Shell) -> Router {
             )
         })
         .layer(middleware::from_fn(guard::same_machine))
-        .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::new())
         .with_state(shell)
 }
