@@ -106,6 +106,15 @@ impl Disk {
         self.lock().write_file_unsynced(name, content)
     }
 
+    /// Writes a file's own bytes over it and syncs. After a failed sync the system shows bytes that are not on the disk
+    /// and that no later sync will bring there; this does, and harms nothing where power fails meanwhile.
+    ///
+    /// # Errors
+    /// When the disk is off or fails.
+    pub fn rewrite_in_place(&self, name: &str) -> Result<(), DiskError> {
+        self.lock().rewrite_in_place(name)
+    }
+
     /// A whole file as programs see it; `None` where there is none.
     pub fn read_file(&self, name: &str) -> Option<Vec<u8>> {
         self.lock().read_file(name)

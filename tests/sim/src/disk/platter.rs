@@ -283,6 +283,13 @@ impl Platter {
         self.write(handle, 0, content)
     }
 
+    pub(super) fn rewrite_in_place(&mut self, name: &str) -> Result<(), DiskError> {
+        let Some(content) = self.read_file(name) else { return Ok(()) };
+        let (handle, _) = self.open(Some(name), false)?;
+        self.write(handle, 0, &content)?;
+        self.sync(handle)
+    }
+
     pub(super) fn replace_file(&mut self, name: &str, content: &[u8]) -> Result<(), DiskError> {
         let next = format!("{name}.next");
         let (handle, _) = self.open(Some(&next), true)?;

@@ -55,7 +55,8 @@ struct Open {
     handle: Handle,
     /// Removed when closed.
     remove: Option<String>,
-    /// A journal or WAL just made: its first sync syncs the directory too.
+    /// A journal or WAL that may be new: its first sync syncs the directory too, also where the file was there
+    /// already, because whoever made it may have died before.
     sync_directory: bool,
 }
 
@@ -174,12 +175,12 @@ unsafe extern "C" fn open(
     };
     let create = flags & ffi::SQLITE_OPEN_CREATE != 0;
     let result = platter.lock().unwrap_or_else(PoisonError::into_inner).open(name, create || name.is_none());
-    let Ok((handle, made)) = result else {
+    let Ok((handle, _)) = result else {
         return ffi::SQLITE_CANTOPEN;
     };
     let journal = ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL | ffi::SQLITE_OPEN_WAL;
     let remove = (flags & ffi::SQLITE_OPEN_DELETEONCLOSE != 0).then(|| name.map(str::to_owned)).flatten();
-    let open = Box::new(Open { platter, handle, remove, sync_directory: made && flags & journal != 0 });
+    let open = Box::new(Open { platter, handle, remove, sync_directory: create && flags & journal != 0 });
     // SAFETY: `file` has room for a `FileMemory` (see `szOsFile`), and is ours to fill; `flags_out` may be null.
     unsafe {
         (*file.cast::<FileMemory>()).open = Box::into_raw(open);

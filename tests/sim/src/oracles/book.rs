@@ -87,20 +87,33 @@ impl Book {
         let gone = |id: &EntryId| matches!(id, EntryId::Terminal { incarnation: whose, position, .. } if *whose == incarnation && *position > after);
         let ids: Vec<EntryId> = self.facts.keys().filter(|id| gone(id)).copied().collect();
         for id in ids.into_iter().rev() {
-            let Some(entry) = self.facts.remove(&id) else { continue };
-            let Ok((from, to)) = movement(&entry, id.author()) else { continue };
-            let place =
-                |holder: Holder| Place { holder, member: entry.member, purse: entry.purse.clone(), lot: entry.lot };
-            for (holder, units) in [(from, entry.units), (to, -entry.units)] {
-                let Some(holder) = holder else { continue };
-                *self.held.entry(place(holder)).or_default() += units;
-                if holder == id.author() {
-                    *self.local.entry(place(holder)).or_default() += units;
-                }
+            if let Some(entry) = self.facts.remove(&id) {
+                self.shift(id, &entry, -1);
             }
-            let sums = self.sums.entry((entry.member, entry.purse.clone())).or_default();
-            count(sums, &entry, from.is_some(), -1);
         }
+    }
+
+    /// Head office took this fact, and not what the till had first written under its id.
+    pub fn amend(&mut self, id: EntryId, entry: &Entry) {
+        if let Some(first) = self.facts.insert(id, entry.clone()) {
+            self.shift(id, &first, -1);
+        }
+        self.shift(id, entry, 1);
+    }
+
+    /// Counts a fact, or takes it back, without asking whether it may be.
+    fn shift(&mut self, id: EntryId, entry: &Entry, sign: i64) {
+        let Ok((from, to)) = movement(entry, id.author()) else { return };
+        let place = |holder: Holder| Place { holder, member: entry.member, purse: entry.purse.clone(), lot: entry.lot };
+        for (holder, units) in [(from, -entry.units * sign), (to, entry.units * sign)] {
+            let Some(holder) = holder else { continue };
+            *self.held.entry(place(holder)).or_default() += units;
+            if holder == id.author() && holder != Holder::Hub {
+                *self.local.entry(place(holder)).or_default() += units;
+            }
+        }
+        let sums = self.sums.entry((entry.member, entry.purse.clone())).or_default();
+        count(sums, entry, from.is_some(), sign);
     }
 
     /// A terminal has received a grant and may count on it.

@@ -138,17 +138,18 @@ fn check_view(terminal: &str, due: &Due<'_>, views: &[DayView]) -> Result<(), Vi
         ));
     };
     let agrees = |ours: i64, pos: Option<i64>| pos.is_none_or(|pos| pos == ours);
-    let expected = match due.totals {
-        None => DayState::Complete,
-        Some(pos)
-            if agrees(close.sales as i64, pos.sales.map(|sales| sales as i64))
-                && agrees(close.gross, pos.gross)
-                && agrees(close.tax, pos.tax)
-                && close.receipt_gaps.is_empty() =>
-        {
-            DayState::Balanced
-        }
-        Some(_) => DayState::Mismatched,
+    let pos_agrees = due.totals.is_none_or(|pos| {
+        agrees(close.sales as i64, pos.sales.map(|sales| sales as i64))
+            && agrees(close.gross, pos.gross)
+            && agrees(close.tax, pos.tax)
+    });
+    // A missing receipt number is a mismatch whatever the POS says or does not say.
+    let expected = if !pos_agrees || !close.receipt_gaps.is_empty() {
+        DayState::Mismatched
+    } else if due.totals.is_some() {
+        DayState::Balanced
+    } else {
+        DayState::Complete
     };
     if view.state != expected || view.business_date != date || view.till.as_ref() != Some(close) {
         return Err(Violation::new(

@@ -33,8 +33,6 @@ pub struct Seen {
 pub struct Lost {
     /// The last position that the older database has.
     pub after: u64,
-    /// Rights were spent or given beyond it and answered for: the till must notice before it spends.
-    pub must_notice: bool,
 }
 
 /// Everything the oracles know.
@@ -48,6 +46,7 @@ pub struct Oracles {
     hub_acknowledged: BTreeMap<IncarnationId, u64>,
     ledger: BTreeMap<String, EntryView>,
     lost: BTreeMap<IncarnationId, Lost>,
+    branches: BTreeMap<IncarnationId, BTreeMap<u64, Record>>,
     checks: u64,
 }
 
@@ -174,18 +173,19 @@ impl Oracles {
     }
 
     /// A till came back with an older database that ends at `after`; segments up to `pushed` may have reached head
-    /// office. Where nothing that was answered for moved rights, and nothing was sent, the older database is simply
-    /// the truth; otherwise what the till goes on to write is a fork.
-    pub fn restored(&mut self, incarnation: IncarnationId, after: u64, pushed: u64) {
+    /// office. Where nothing was sent, the older database is simply the truth; otherwise what the till goes on to
+    /// write may be a fork. Says whether rights that it held were spent or given beyond `after` and somebody was
+    /// answered: then the till must notice before it spends.
+    pub fn restored(&mut self, incarnation: IncarnationId, after: u64, pushed: u64) -> bool {
         let acknowledged = self.acknowledged.get(&incarnation).copied().unwrap_or(0);
         let own = Holder::Terminal(incarnation);
         let beyond = (1..).zip(self.journal(incarnation)).filter(|(position, _)| *position > after);
-        let must_notice = beyond
-            .filter(|(position, _)| *position <= acknowledged)
-            .any(|(_, seen)| seen.record.entries.iter().any(|entry| entry.held_change(own, own) != Ok(0)));
-        if must_notice || pushed > after {
-            self.lost.entry(incarnation).or_insert(Lost { after, must_notice });
-            return;
+        let must_notice = beyond.filter(|(position, _)| *position <= acknowledged).any(|(_, seen)| {
+            seen.record.entries.iter().any(|entry| entry.held_change(own, own).is_ok_and(|change| change < 0))
+        });
+        if pushed > after {
+            self.lost.entry(incarnation).or_insert(Lost { after });
+            return must_notice;
         }
         if let Some(journal) = self.journals.get_mut(&incarnation) {
             journal.truncate(after as usize);
@@ -193,6 +193,13 @@ impl Oracles {
         self.acknowledged.insert(incarnation, acknowledged.min(after));
         self.keys.retain(|(whose, _), position| *whose != incarnation || *position <= after);
         self.book.forget(incarnation, after);
+        must_notice
+    }
+
+    /// Records that a till wrote after it came back with an older database.
+    pub fn branched(&mut self, incarnation: IncarnationId, records: Vec<(u64, Chain, Record)>) {
+        let branch = self.branches.entry(incarnation).or_default();
+        branch.extend(records.into_iter().map(|(position, _, record)| (position, record)));
     }
 
     /// Whether a till came back with an older database.
@@ -218,7 +225,11 @@ impl Oracles {
                 EntryId::Terminal { incarnation, position, index } => {
                     let record = self.journal(incarnation).get(position as usize - 1).map(|seen| &seen.record);
                     let fact = record.and_then(|record| record.entries.get(index as usize));
-                    if fact != Some(&entry) {
+                    let branch = self.branches.get(&incarnation).and_then(|branch| branch.get(&position));
+                    let branched = branch.and_then(|record| record.entries.get(index as usize));
+                    if fact != Some(&entry) && branched == Some(&entry) {
+                        self.book.amend(id, &entry);
+                    } else if fact != Some(&entry) {
                         return Err(Violation::new(
                             1,
                             format!("head office posted {id} as {entry:?}; the till wrote {fact:?}"),
@@ -287,13 +298,8 @@ impl Oracles {
     /// # Errors
     /// When something is missing or too much.
     pub fn compare_books(&mut self) -> Result<(), Violation> {
-        for (incarnation, journal) in &self.journals {
-            let through = if self.lost.contains_key(incarnation) {
-                self.at_head_office(*incarnation)
-            } else {
-                journal.len() as u64
-            };
-            for (position, seen) in (1..=through).zip(journal) {
+        for (incarnation, journal) in self.journals.iter().filter(|(whose, _)| !self.lost.contains_key(whose)) {
+            for (position, seen) in (1..).zip(journal) {
                 for (id, _) in seen.record.entry_ids(*incarnation, position) {
                     self.checks += 1;
                     if !self.ledger.contains_key(&id.to_string()) {
@@ -312,19 +318,14 @@ impl Oracles {
         Ok(())
     }
 
-    /// Sales that an incarnation committed, by position, up to where head office must have them.
-    pub fn sales_due(&self) -> impl Iterator<Item = (IncarnationId, u64, &Record)> {
-        self.journals.iter().flat_map(|(incarnation, journal)| {
-            let through = if self.lost.contains_key(incarnation) {
-                self.at_head_office(*incarnation)
-            } else {
-                journal.len() as u64
-            };
-            (1..=through)
-                .zip(journal)
-                .filter(|(_, seen)| matches!(seen.record.body, Body::Sale(_)))
-                .map(|(position, seen)| (*incarnation, position, &seen.record))
-        })
+    /// Every sale that a till with a surviving disk committed, by its id.
+    pub fn sales_due(&self) -> BTreeMap<String, u64> {
+        let mut due = BTreeMap::new();
+        for (incarnation, journal) in self.journals.iter().filter(|(whose, _)| !self.lost.contains_key(whose)) {
+            let sales = (1u64..).zip(journal).filter(|(_, seen)| matches!(seen.record.body, Body::Sale(_)));
+            due.extend(sales.map(|(position, _)| (format!("{incarnation}-{position}"), 1)));
+        }
+        due
     }
 
     /// Units of a member's purse as head office's ledger has them.

@@ -155,11 +155,11 @@ impl World {
         self.note(&format!("till {till}: its database is put back from {head} to {}", copy.position));
         let site = &mut self.tills[till];
         site.put_back = true;
-        site.marker_gone = marker_gone;
+        site.must_notice = marker_gone;
         site.finished.clear();
         site.sold.clear();
         if copy.position < head {
-            self.oracles.restored(incarnation, copy.position, site.pushed);
+            site.must_notice = marker_gone | self.oracles.restored(incarnation, copy.position, site.pushed);
         }
         Ok(())
     }

@@ -285,6 +285,7 @@ impl World {
             self.absorb_hub()?;
         }
         if self.rng.chance(30) {
+            self.absorb_hub()?;
             self.balance()?;
         }
         Ok(Some(answer))

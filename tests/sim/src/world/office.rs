@@ -288,7 +288,7 @@ impl World {
 
 /// Head office's database, for one process: a simulated disk has no memory that processes could share.
 fn open_file(disk: &Disk) -> rusqlite::Result<rusqlite::Connection> {
-    let conn = disk.open("hub.db")?;
+    let conn = super::till_site::open_settled(disk, "hub.db")?;
     conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(conn)
 }

@@ -56,8 +56,8 @@ pub(super) struct TillSite {
     pub(super) pushed: u64,
     /// An older database was put back.
     pub(super) put_back: bool,
-    /// And the marker was gone then.
-    pub(super) marker_gone: bool,
+    /// And the till must know it: what it held was spent since then, or the marker is gone.
+    pub(super) must_notice: bool,
     /// Where the journal stood when the till first knew that its database is old.
     pub(super) behind_from: Option<u64>,
     /// Calls of the POS that have no answer yet.
@@ -196,7 +196,7 @@ impl World {
             copy: None,
             pushed: 0,
             put_back: false,
-            marker_gone: false,
+            must_notice: false,
             behind_from: None,
             calls: Vec::new(),
             finished: Vec::new(),
@@ -257,15 +257,19 @@ impl World {
     /// Shows the oracles what a till committed since they last looked.
     pub(super) fn absorb(&mut self, index: usize) -> Result<(), Violation> {
         let site = &self.tills[index];
-        let Some(till) = site.till.as_ref() else { return Ok(()) };
-        if self.oracles.lost(site.incarnation).is_some() {
-            return self.watch_a_fork(index);
+        let incarnation = site.incarnation;
+        if site.put_back {
+            self.watch_behind(index)?;
         }
+        if let Some(lost) = self.oracles.lost(incarnation) {
+            return self.absorb_branch(index, lost.after);
+        }
+        let site = &self.tills[index];
+        let Some(till) = site.till.as_ref() else { return Ok(()) };
         let seen = self.oracles.seen(site.incarnation);
         let head = till.head();
         if head.position > seen {
             let Ok(fresh) = till.records_after(seen, 1_000) else { return Ok(()) };
-            let incarnation = site.incarnation;
             for (position, _, record) in &fresh {
                 self.check_awards(index, *position, record)?;
             }
@@ -402,12 +406,9 @@ impl World {
             ));
         }
         let lost = self.oracles.lost(incarnation);
-        let must_notice = self.tills[index].marker_gone || lost.is_some_and(|lost| lost.must_notice);
-        if must_notice && !behind {
-            return Err(Violation::new(
-                2,
-                format!("till {index} came back with an older database and does not notice: {lost:?}"),
-            ));
+        if self.tills[index].must_notice && !behind {
+            let what = format!("till {index} came back with an older database and does not notice: {lost:?}");
+            return Err(Violation::new(2, what));
         }
         if behind && !self.tills[index].put_back {
             return Err(Violation::new(5, format!("till {index} stands behind although nothing was put back")));
@@ -429,26 +430,35 @@ impl World {
     }
 
     /// A till that came back with an older database: once it knows, it spends nothing and keeps no rights.
-    fn watch_a_fork(&mut self, index: usize) -> Result<(), Violation> {
+    fn watch_behind(&mut self, index: usize) -> Result<(), Violation> {
         let site = &mut self.tills[index];
         let Some(till) = site.till.as_ref() else { return Ok(()) };
-        let head = till.head().position;
         if till.standing().is_sound() {
             site.behind_from = None;
-        } else {
-            let from = *site.behind_from.get_or_insert(head);
-            let Ok(branch) = till.records_after(from, 1_000) else { return Ok(()) };
-            let own = Holder::Terminal(site.incarnation);
-            for (position, _, record) in branch {
-                let spends = |entry: &Entry| entry.kind == EntryKind::Redeem && entry.debt.is_none();
-                let keeps = |entry: &Entry| entry.held_change(own, own).is_ok_and(|change| change > 0);
-                if let Some(entry) = record.entries.iter().find(|entry| spends(entry) || keeps(entry)) {
-                    let what =
-                        format!("till {index} knows that its database is old and writes record {position}: {entry:?}");
-                    return Err(Violation::new(2, what));
-                }
+            return Ok(());
+        }
+        let from = *site.behind_from.get_or_insert(till.head().position);
+        let Ok(branch) = till.records_after(from, 1_000) else { return Ok(()) };
+        let own = Holder::Terminal(site.incarnation);
+        for (position, _, record) in branch {
+            let spends = |entry: &Entry| entry.kind == EntryKind::Redeem && entry.debt.is_none();
+            let keeps = |entry: &Entry| entry.held_change(own, own).is_ok_and(|change| change > 0);
+            if let Some(entry) = record.entries.iter().find(|entry| spends(entry) || keeps(entry)) {
+                let what =
+                    format!("till {index} knows that its database is old and writes record {position}: {entry:?}");
+                return Err(Violation::new(2, what));
             }
         }
+        Ok(())
+    }
+
+    /// A till that came back with an older database after it had sent more: what it writes now may be a fork.
+    fn absorb_branch(&mut self, index: usize, after: u64) -> Result<(), Violation> {
+        let site = &self.tills[index];
+        let Some(till) = site.till.as_ref() else { return Ok(()) };
+        let head = till.head().position;
+        let Ok(branch) = till.records_after(after, 1_000) else { return Ok(()) };
+        self.oracles.branched(site.incarnation, branch);
         let now = self.now();
         if let Some(session) = self.tills[index].session.as_mut() {
             session.handle_head(head, now);
@@ -462,8 +472,19 @@ enum Opening {
     Storage(String),
 }
 
+/// Opens both databases as a shell must: what the log shows may never have reached the disk (a sync failed, the
+/// process died), and SQLite would build on it.
 fn open_files(disk: &Disk) -> rusqlite::Result<(Connection, Connection)> {
-    Ok((disk.open("till.db")?, disk.open("directory.db")?))
+    Ok((open_settled(disk, "till.db")?, open_settled(disk, "directory.db")?))
+}
+
+pub(super) fn open_settled(disk: &Disk, name: &str) -> rusqlite::Result<Connection> {
+    let log = format!("{name}-wal");
+    disk.rewrite_in_place(&log).map_err(|_| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        rusqlite::Error::SqliteFailure(code, Some("the log could not be written again".to_owned()))
+    })?;
+    disk.open(name)
 }
 
 /// SQLite's own opinion of a database that is about to be used.
