@@ -29,7 +29,7 @@ use crate::spool::{LockState, SpoolError, SpoolLimits, lock_state};
 pub use event::{Side, TapEvent};
 pub use status::{EndStatus, STATUS_FILE, SpoolStatus, TapStatus};
 
-/// How often a start is tried on a spool whose lock is held: somebody may just be looking.
+/// How often a start is tried on a spool whose lock is held by no tap: somebody is just looking.
 const LOCK_ATTEMPTS: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -80,7 +80,7 @@ pub fn run(settings: &TapSettings, stop: &Wake, listener: &TapListener) -> Resul
     let mut attempts = LOCK_ATTEMPTS;
     loop {
         match relay::Relay::start(settings, stop, listener) {
-            Err(TapError::Spool(SpoolError::Locked { .. })) if attempts > 1 && !stop.stopped() => {
+            Err(TapError::Spool(SpoolError::Locked { pid, .. })) if attempts > 1 && !runs(pid) && !stop.stopped() => {
                 attempts -= 1;
                 let _ = wait_readable(stop, LOCK_PAUSE);
             }
@@ -99,6 +99,12 @@ pub fn request_stop(dir: &Path) -> io::Result<bool> {
     let pid = pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the lock file names no process"))?;
     rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
     Ok(true)
+}
+
+/// Whether there is a process with this id; the lock file keeps that of a tap that has ended.
+fn runs(pid: Option<u32>) -> bool {
+    let pid = pid.and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 /// Wall time in milliseconds since 1970 UTC; 0 before.

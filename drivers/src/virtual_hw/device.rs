@@ -67,13 +67,15 @@ impl VirtualDevice {
         &self.shared.link
     }
 
-    /// Pulls the plug. What was not taken by the other side is lost.
+    /// Pulls the plug: on return the line is dead. What was not taken by the other side is lost.
     pub fn unplug(&self) {
         let mut state = self.shared.lock();
-        state.port = None;
         state.outgoing.clear();
-        drop(state);
+        let Some(port) = state.port.take() else { return };
         self.shared.wake.wake();
+        // The thread may be about to move bytes over it.
+        let in_use = |_: &mut State| Arc::strong_count(&port) > 1;
+        drop(self.shared.changed.wait_while(state, in_use));
     }
 
     /// Plugs the device in (again), at the same path.
@@ -164,6 +166,7 @@ impl Drop for VirtualDevice {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // The thread holds it no more.
         self.unplug();
     }
 }
@@ -175,11 +178,15 @@ fn work(shared: &Shared) {
         let (port, reads, writes) = (state.port.clone(), !state.stalled, !state.outgoing.is_empty());
         drop(state);
         wait(shared, port.as_deref(), reads, writes);
-        if let Some(port) = port {
+        if let Some(port) = port.as_deref() {
             let mut port = port.lock().unwrap_or_else(PoisonError::into_inner);
             move_bytes(shared, &mut port, &mut last_bytes);
         }
+        drop(port);
+        // With the lock, so that nobody is between looking and waiting.
+        let state = shared.lock();
         shared.changed.notify_all();
+        drop(state);
     }
 }
 
