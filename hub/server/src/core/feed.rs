@@ -14,6 +14,8 @@ use super::ledger::parse;
 
 /// Rows looked at for one page: what a reader skips costs as well.
 const ROWS_LOOKED_AT_MAX: usize = 20_000;
+/// Bytes of changes after which a page ends: a till takes no page far beyond it, and programs are large.
+const PAGE_BYTES_MAX: usize = 2 << 20;
 
 /// For how long a till keeps a member that was seen at its store.
 const SEEN_KEPT_MS: i64 = 60 * 86_400_000;
@@ -85,25 +87,32 @@ impl Act<'_> {
     pub(super) fn page(&self, reader: &Incarnation, after: &Cursor) -> Result<Page, HubError> {
         let heads = self.feed_heads()?;
         let mut cursor = after.clone();
-        let (mut changes, mut looked_at, mut more) = (Vec::new(), 0, false);
+        let (mut changes, mut looked_at, mut size_bytes, mut more) = (Vec::new(), 0, 0, false);
         for (bucket, head) in (0u8..).zip(heads) {
             let index = usize::from(bucket);
             if cursor.positions[index] >= head {
                 continue;
             }
-            if changes.len() >= PAGE_ITEM_COUNT_MAX || looked_at >= ROWS_LOOKED_AT_MAX {
+            if changes.len() >= PAGE_ITEM_COUNT_MAX || looked_at >= ROWS_LOOKED_AT_MAX || size_bytes >= PAGE_BYTES_MAX {
                 more = true;
                 break;
             }
             let room = (PAGE_ITEM_COUNT_MAX - changes.len()).min(ROWS_LOOKED_AT_MAX - looked_at);
             let rows = self.feed_rows(bucket, cursor.positions[index], room)?;
             looked_at += rows.len();
-            let is_rest = rows.len() < room;
-            cursor.positions[index] = if is_rest { head } else { rows.last().map_or(head, |row| row.position) };
-            more |= cursor.positions[index] < head;
+            let mut reached = if rows.len() < room { head } else { rows.last().map_or(head, |row| row.position) };
             for row in rows {
-                changes.extend(self.change_for(reader, &row)?);
+                if size_bytes >= PAGE_BYTES_MAX {
+                    reached = row.position - 1;
+                    break;
+                }
+                if let Some(change) = self.change_for(reader, &row)? {
+                    size_bytes += minicbor::to_vec(&change).expect("encoding into memory cannot fail").len();
+                    changes.push(change);
+                }
             }
+            cursor.positions[index] = reached;
+            more |= reached < head;
         }
         Ok(Page {
             cursor: cursor.to_text(),

@@ -87,6 +87,46 @@ fn many_changes_come_in_pages_each_once() {
 }
 
 #[test]
+fn pages_end_by_their_size_too() {
+    let mut hub = hub();
+    let text = "x".repeat(1_000);
+    for version in 0..40 {
+        let rewards: Vec<String> = (0..200)
+            .map(|n| {
+                format!(
+                    r#"{{ "id": "r{n}", "title": "{version} {text}", "cost": {{ "purse": "points", "amount": 200 }},
+                         "benefit": {{ "kind": "discount", "amount": 200 }} }}"#
+                )
+            })
+            .collect();
+        let (head, _) = PROGRAM.split_once("\"reward\"").unwrap();
+        let program = format!("{head}\"reward\": [ {} ] }}", rewards.join(", "));
+        hub.publish_program(&program, 0, NOON_MS).unwrap();
+    }
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    let (mut versions, mut stores, mut pages) = (Vec::new(), 0, 0);
+    loop {
+        let page = till.pull(&mut hub);
+        pages += 1;
+        let size_bytes = minicbor::to_vec(&page).unwrap().len();
+        assert!(size_bytes < 4 << 20, "{size_bytes} bytes in one page");
+        for change in &page.changes {
+            match change {
+                Change::Program(program) => versions.push(program.version),
+                Change::Store(_) => stores += 1,
+                _ => {}
+            }
+        }
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(versions, (1..=41).collect::<Vec<u64>>(), "each once, in order");
+    assert_eq!(stores, 1);
+    assert!(pages > 1);
+}
+
+#[test]
 fn a_cursor_of_another_epoch_begins_again() {
     let mut hub = hub();
     let mut till = FakeTill::enrolled(&mut hub, 1);
