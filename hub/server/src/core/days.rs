@@ -134,7 +134,7 @@ impl Act<'_> {
         }
         let last = self.last_close(own.id, close_position)?;
         let first = last.map_or(1, |(position, _)| position + 1);
-        if let Some((_, sequence)) = last.filter(|(_, sequence)| sequence + 1 != close.sequence) {
+        if let Some((_, sequence)) = last.filter(|(_, sequence)| sequence.checked_add(1) != Some(close.sequence)) {
             notes.push(format!("the close has sequence {}, the one before it {sequence}", close.sequence));
         }
         match close.ranges.iter().find(|range| range.incarnation == own.id) {
@@ -366,7 +366,7 @@ impl Act<'_> {
             None => {
                 let settings = self.store_settings(&own.store)?;
                 let date = calendar(&settings).map_or_else(|_| self.today(), |c| c.business_date(own.last_seen_ms));
-                (date, last.map_or(1, |(_, sequence)| sequence + 1))
+                (date, last.map_or(1, |(_, sequence)| sequence.saturating_add(1)))
             }
         };
         let range = |from, to| Range { incarnation: own.id, from, to };

@@ -105,3 +105,29 @@ fn a_till_that_only_announces_waits_too() {
     let day = only(&hub);
     assert_eq!((day.state, day.missing.len(), day.sequence), (DayState::Waiting, 1, 1));
 }
+
+#[test]
+fn a_close_with_the_last_sequence_there_is_stops_nothing() {
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.close(1, |close| close.sequence = u32::MAX);
+    till.sale(1, None, 5, Holder::Hub);
+    till.close(2, |_| {});
+    till.push(&mut hub);
+    till.sale(2, None, 5, Holder::Hub);
+    till.pull(&mut hub);
+    let days = hub.reconciliation(None, None).unwrap();
+    let text = days.iter().flat_map(|day| day.differences.clone()).collect::<Vec<_>>().join("; ");
+    assert!(text.contains("the close has sequence 1, the one before it 4294967295"), "{text}");
+}
+
+#[test]
+fn a_till_that_waits_behind_the_last_sequence_is_shown() {
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.close(1, |close| close.sequence = u32::MAX);
+    till.push(&mut hub);
+    till.sale(1, None, 5, Holder::Hub);
+    till.pull(&mut hub);
+    assert_eq!(hub.reconciliation(None, None).unwrap().len(), 2);
+}
