@@ -183,6 +183,9 @@ impl Act<'_> {
             Some((_, expires_ms, ..)) if expires_ms < self.now_ms => {
                 refuse("this code is too old: ask head office for a new one")
             }
+            Some((terminal, ..)) if self.is_retired(&terminal)? => {
+                refuse("this lane was retired after the code was made: ask head office for a code for another lane")
+            }
             Some((terminal, ..)) => {
                 let answer = self.begin_incarnation(&terminal, ask)?;
                 self.tx
@@ -194,6 +197,13 @@ impl Act<'_> {
                 Ok(answer)
             }
         }
+    }
+
+    fn is_retired(&self, terminal: &str) -> Result<bool, HubError> {
+        self.tx
+            .prepare_cached("SELECT 1 FROM terminal WHERE terminal = ?1 AND retired_ms IS NOT NULL")
+            .and_then(|mut query| query.exists([terminal]))
+            .doing("looking for a terminal")
     }
 
     fn begin_incarnation(&self, terminal: &str, ask: &EnrolRequest) -> Result<Vec<u8>, Refused> {

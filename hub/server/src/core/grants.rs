@@ -48,6 +48,10 @@ impl Act<'_> {
             return Ok(answer);
         };
         let Some(row) = row else { return Ok(answer) };
+        // Another process may have retired it since the request was let in: rights given now would be lost.
+        if reader.is_settled {
+            return Ok(answer);
+        }
         self.watch(member, &reader)?;
         if row.status == MemberStatus::Active {
             for (purse, target) in self.targets(&reader, member, request)? {

@@ -37,6 +37,15 @@ fn old_unknown_and_repeated_codes_are_refused() {
 }
 
 #[test]
+fn a_lane_retired_after_its_code_was_made_takes_nobody_in() {
+    let mut hub = hub();
+    let code = hub.invite("north", "1", [1; 10], NOON_MS, HOUR_MS, false).unwrap();
+    hub.retire("north-1", NOON_MS).unwrap();
+    let refusal = FakeTill::new(&hub, 1).enrol(&mut hub, &code, NOON_MS).unwrap_err();
+    assert!(refusal.detail.contains("retired"), "{}", refusal.detail);
+}
+
+#[test]
 fn an_invitation_names_a_store_that_exists_or_makes_it() {
     let mut hub = hub();
     let missing = hub.invite("south", "1", [1; 10], NOON_MS, HOUR_MS, false);

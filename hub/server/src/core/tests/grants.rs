@@ -2,11 +2,11 @@
 
 use counterfoil_protocol::id::Holder;
 use counterfoil_protocol::identifier::Identifier;
-use counterfoil_protocol::wire::v1::feed::{Change, HubEntry, MemberStatus};
-use counterfoil_protocol::wire::v1::grant::{Subject, Want};
+use counterfoil_protocol::wire::v1::feed::{Change, Cursor, HubEntry, MemberStatus};
+use counterfoil_protocol::wire::v1::grant::{GrantRequest, Subject, Want};
 use proptest::prelude::*;
 
-use super::super::MemberPatch;
+use super::super::{HubError, MemberPatch};
 use super::support::*;
 
 fn level(target: i64) -> Want {
@@ -69,6 +69,26 @@ fn blocked_and_unknown_members_get_nothing() {
     let nobody = Subject::Identifier(counterfoil_protocol::id::IdentifierHash([1; 16]));
     let answer = till.ask_grants(&mut hub, nobody, Want::LookUp, 0, 0).unwrap();
     assert_eq!((answer.identity.unwrap().member, answer.state), (None, None));
+}
+
+#[test]
+fn a_till_retired_after_its_question_was_let_in_gets_nothing() {
+    let mut hub = hub();
+    let ann = member(&mut hub, 1);
+    hub.adjust(ann, "points", 1000, "welcome", None, NOON_MS).unwrap();
+    let till = FakeTill::enrolled(&mut hub, 1);
+    hub.retire("north-1", NOON_MS).unwrap();
+    let request = GrantRequest {
+        request_id: "q1".into(),
+        subject: Subject::Member(ann),
+        want: level(100),
+        holdings: Vec::new(),
+        cursor: String::new(),
+    };
+    let asked: Result<_, HubError> =
+        hub.change(NOON_MS, |act| act.answer_grants(till.incarnation(), &request, &Cursor::start(1)));
+    assert!(asked.unwrap().grants.is_empty());
+    assert_eq!(held(&hub, ann, Holder::Hub), 1000);
 }
 
 #[test]
