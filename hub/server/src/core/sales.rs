@@ -87,31 +87,35 @@ impl Act<'_> {
         };
         let store = original.store.as_ref().unwrap_or(&incarnation.store);
         let lane = original.lane.as_ref().unwrap_or(&incarnation.lane);
-        let found: Option<([u8; 16], i64)> = self
+        let found: Option<([u8; 16], i64, Option<[u8; 16]>)> = self
             .tx
             .prepare_cached(
-                "SELECT s.incarnation, s.position FROM sale s JOIN terminal t ON t.terminal = s.terminal
+                "SELECT s.incarnation, s.position, s.member FROM sale s JOIN terminal t ON t.terminal = s.terminal
                  WHERE t.store = ?1 AND t.lane = ?2 AND s.receipt_number = ?3 AND s.reprint_of IS NULL
                  ORDER BY s.occurred_ms DESC LIMIT 1",
             )
             .and_then(|mut query| {
                 query
-                    .query_row((store, lane, &original.receipt_number), |row| Ok((row.get(0)?, row.get(1)?)))
+                    .query_row((store, lane, &original.receipt_number), |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    })
                     .optional()
             })
             .doing("looking for the sale of a return")?;
-        let Some((id, position)) = found else {
+        let Some((id, position, member)) = found else {
             return exception(format!(
                 "return {number} names receipt {} of {store}, lane {lane}, which is not here: nothing was taken back",
                 original.receipt_number
             ));
         };
+        let Some(member) = member.map(MemberId) else { return Ok(None) };
         let accrued = self
             .tx
             .prepare_cached(
-                "SELECT 1 FROM entry WHERE incarnation = ?1 AND position = ?2 AND credit LIKE 'liability:%'",
+                "SELECT 1 FROM entry WHERE bucket = ?1 AND member = ?2 AND incarnation = ?3 AND position = ?4
+                 AND credit LIKE 'liability:%'",
             )
-            .and_then(|mut query| query.exists((id, position)))
+            .and_then(|mut query| query.exists((member.bucket(), member.0, id, position)))
             .doing("looking for what a sale accrued")?;
         if !accrued {
             return Ok(None);
@@ -177,9 +181,18 @@ impl Act<'_> {
             })
             .doing("marking a sale as voided")?;
         match voided {
-            Some((Some(member), kind)) if kind == "sale" => self.count_visit(MemberId(member), -1),
+            Some((Some(member), kind)) if kind == "sale" && !self.was_training(incarnation.id, sale)? => {
+                self.count_visit(MemberId(member), -1)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// A training sale never counted as a visit.
+    fn was_training(&self, incarnation: IncarnationId, position: u64) -> Result<bool, HubError> {
+        let records = self.records(incarnation, position, position, 1)?;
+        let record = records.first().and_then(|(_, bytes)| Record::from_bytes(bytes).ok());
+        Ok(matches!(record.map(|record| record.body), Some(Body::Sale(sale)) if sale.sale.training))
     }
 
     fn sale_view(&self, id: IncarnationId, position: u64, lane: String, row: SaleRow) -> Result<SaleView, HubError> {

@@ -83,6 +83,9 @@ fn gaps_forks_and_tills_behind_are_told_apart() {
     let fork = restored.push_part(&mut hub, 0, 6).unwrap_err();
     assert_eq!((fork.kind, fork.known_position), (RefusalKind::Behind, Some(3)), "{}", fork.detail);
     assert_eq!(exception_kinds(&hub), ["till-behind"]);
+    restored.sale(10, None, 1, Holder::Hub);
+    restored.push_part(&mut hub, 0, 7).unwrap_err();
+    assert_eq!(exception_kinds(&hub), ["till-behind"], "one finding, however much it sells on");
     assert_eq!(till.push(&mut hub), 4, "the honest till goes on");
     assert_sound(&hub);
 }
@@ -227,6 +230,28 @@ fn a_void_takes_back_and_is_shown_at_its_sale() {
     assert_eq!(sales, [Some(view.sale_id.as_str()); 2], "the void's entry belongs to the sale it voids");
     assert_eq!(hub.member(ann, NOON_MS).unwrap().unwrap().visits, 0);
     assert_sound(&hub);
+}
+
+#[test]
+fn a_void_of_a_training_sale_takes_no_visit_off() {
+    let mut hub = hub();
+    let ann = member(&mut hub, 1);
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.sale(1, Some(ann), 10, till.holder());
+    let Body::Sale(mut training) = sale_body(2, Some(ann), 10) else { unreachable!() };
+    training.sale.training = true;
+    let training = till.record(Body::Sale(training), Vec::new());
+    let void = VoidRecord {
+        sale_position: Some(training),
+        voided_receipt: "000002".into(),
+        receipt_number: None,
+        total: 0,
+        tax: 0,
+        source: Source::Api,
+    };
+    till.record(Body::Void(void), Vec::new());
+    till.push(&mut hub);
+    assert_eq!(hub.member(ann, NOON_MS).unwrap().unwrap().visits, 1);
 }
 
 #[test]
