@@ -1,11 +1,12 @@
-//! One sale, one durable sync of the till's database; what gives or spends rights adds one of the marker.
+//! One sale, one durable sync; spending adds one of the marker beside the database.
 
+use counterfoil_protocol::record::Rights;
 use counterfoil_protocol::sale::{MemberRef, SaleKind};
 use counterfoil_sim::disk::Disk;
 use counterfoil_sim::rig;
 use counterfoil_sim::rng::Rng;
 use counterfoil_sim::world::{BEGINNING_MS, Register, card};
-use counterfoil_till::{Call, Marker, Now, Witness, WitnessError};
+use counterfoil_till::{Call, Marker, Now, Redeem, RedeemWhat, Till, Witness, WitnessError};
 
 struct OnDisk(Disk);
 
@@ -22,17 +23,33 @@ fn a_sale_costs_one_sync() {
     let directory = database.open("directory.db").unwrap();
     let mut till = rig::till(value, directory, Box::new(OnDisk(beside.clone())), 10);
     let (mut rng, mut register) = (Rng::new(1), Register::new(1));
-    // The log grows past its beginning once, so that its header is there.
-    let mut sell = |member: Option<usize>| {
+    let syncs = || (database.counters().syncs, beside.counters().syncs);
+    let mut sell = |till: &mut Till, member: Option<usize>| {
         let mut sale = register.sell(&mut rng, BEGINNING_MS, SaleKind::Sale);
-        sale.member = member.map(|member| MemberRef { identifier: Some(card(member)), member_id: None });
-        let before = (database.counters().syncs, beside.counters().syncs);
+        sale.member = member.map(reference);
+        let before = syncs();
         till.record_sale(sale, Call::api(), Now::at(BEGINNING_MS)).unwrap();
-        (database.counters().syncs - before.0, beside.counters().syncs - before.1)
+        (syncs().0 - before.0, syncs().1 - before.1)
     };
-    sell(None);
-    let without: Vec<_> = (0..50).map(|_| sell(None)).collect();
+    // The log gets its header once.
+    sell(&mut till, None);
+    let without: Vec<_> = (0..50).map(|_| sell(&mut till, None)).collect();
     assert!(without.iter().all(|syncs| *syncs == (1, 0)), "{without:?}");
-    let with: Vec<_> = (0..50).map(|member| sell(Some(member % 10))).collect();
-    assert!(with.iter().all(|syncs| *syncs == (1, 1)), "{with:?}");
+    let with: Vec<_> = (0..50).map(|member| sell(&mut till, Some(member % 2))).collect();
+    assert!(with.iter().all(|syncs| *syncs == (1, 0)), "{with:?}");
+    let before = syncs();
+    let redeem = Redeem {
+        member: reference(0),
+        what: RedeemWhat::Units { purse: "points".to_owned(), amount: 1 },
+        sale_ref: None,
+        operator: None,
+        rights: Rights::Held,
+        reserve: false,
+    };
+    till.redeem(redeem, Call::api(), Now::at(BEGINNING_MS)).unwrap();
+    assert_eq!((syncs().0 - before.0, syncs().1 - before.1), (1, 1));
+}
+
+fn reference(member: usize) -> MemberRef {
+    MemberRef { identifier: Some(card(member)), member_id: None }
 }

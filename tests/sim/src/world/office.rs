@@ -180,6 +180,8 @@ impl World {
         let conn = open_file(&self.office.disk).map_err(|error| error.to_string())?;
         super::till_site::check_integrity(&conn)?;
         let mut hub = Hub::open(conn, self.office.root_seed).map_err(|error| format!("{error:?}"))?;
+        // As the server does: what the log shows may never have reached the disk.
+        self.office.disk.rewrite_in_place("hub.db-wal").map_err(|error| error.to_string())?;
         hub.post_pending(self.wall_ms()).map_err(|error| format!("{error:?}"))?;
         self.office.ledger_cursor = None;
         let entries = ledger_after(&hub, &mut self.office.ledger_cursor).map_err(|error| format!("{error:?}"))?;
@@ -288,7 +290,7 @@ impl World {
 
 /// Head office's database, for one process: a simulated disk has no memory that processes could share.
 fn open_file(disk: &Disk) -> rusqlite::Result<rusqlite::Connection> {
-    let conn = super::till_site::open_settled(disk, "hub.db")?;
+    let conn = disk.open("hub.db")?;
     conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(conn)
 }

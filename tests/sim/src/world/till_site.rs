@@ -385,8 +385,13 @@ impl World {
         check_integrity(&value).map_err(Opening::Storage)?;
         check_integrity(&directory).map_err(Opening::Storage)?;
         let marker = disk.read_file(MARKER).and_then(|text| Marker::parse(&String::from_utf8_lossy(&text)).ok());
-        Till::open(value, directory, self.settings(), self.witness(&disk), marker)
-            .map_err(|error: OpenError| Opening::Storage(format!("{error:?}")))
+        let till = Till::open(value, directory, self.settings(), self.witness(&disk), marker)
+            .map_err(|error: OpenError| Opening::Storage(format!("{error:?}")))?;
+        // As the daemon does: what the logs show may never have reached the disk.
+        for log in ["till.db-wal", "directory.db-wal"] {
+            disk.rewrite_in_place(log).map_err(|error| Opening::Storage(error.to_string()))?;
+        }
+        Ok(till)
     }
 
     /// Everything that must be true of a till that has just been opened.
@@ -472,19 +477,8 @@ enum Opening {
     Storage(String),
 }
 
-/// Opens both databases as a shell must: what the log shows may never have reached the disk (a sync failed, the
-/// process died), and SQLite would build on it.
 fn open_files(disk: &Disk) -> rusqlite::Result<(Connection, Connection)> {
-    Ok((open_settled(disk, "till.db")?, open_settled(disk, "directory.db")?))
-}
-
-pub(super) fn open_settled(disk: &Disk, name: &str) -> rusqlite::Result<Connection> {
-    let log = format!("{name}-wal");
-    disk.rewrite_in_place(&log).map_err(|_| {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
-        rusqlite::Error::SqliteFailure(code, Some("the log could not be written again".to_owned()))
-    })?;
-    disk.open(name)
+    Ok((disk.open("till.db")?, disk.open("directory.db")?))
 }
 
 /// SQLite's own opinion of a database that is about to be used.
