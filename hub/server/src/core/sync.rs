@@ -2,8 +2,9 @@
 //!
 //! Bytes in, bytes out, so that HTTP and the simulator run the same code. Every answer is signed, refusals too.
 //! A push is durable before it is acknowledged; posting follows, and a push whose posting failed is acknowledged
-//! all the same: the next one, or [`Hub::post_pending`], posts it.
+//! all the same: the till's next contact, or [`Hub::post_pending`], posts it.
 
+use counterfoil_protocol::id::IncarnationId;
 use counterfoil_protocol::limits::REQUEST_BYTES_MAX;
 use counterfoil_protocol::record::chain_next;
 use counterfoil_protocol::session::hub::{IntakeError, SignedRequest, intake, till_is_behind};
@@ -118,6 +119,10 @@ impl Hub {
         // A push notes in its own transaction who was heard.
         let is_push = (request.method, path) == ("POST", PUSH_PATH);
         self.hear(request, &till, !is_push, now_ms)?;
+        // What could not be posted when it came (the disk was full, say) is posted at the till's next contact.
+        if !is_push && till.posted < till.head.position {
+            self.post_or_leave(till.id, now_ms);
+        }
         match (request.method, path) {
             _ if is_push => self.push(request, &till, now_ms),
             _ if till.is_settled => Err(Refused::because(
@@ -179,14 +184,17 @@ impl Hub {
             }
             other => other?,
         };
-        let posted = self.post_journal(request.incarnation, now_ms);
-        if let Err(error) = posted {
+        self.post_or_leave(request.incarnation, now_ms);
+        Ok(Served::of(&PushAnswer { acknowledged, hub_time_ms: now_ms }))
+    }
+
+    fn post_or_leave(&mut self, incarnation: IncarnationId, now_ms: i64) {
+        if let Err(error) = self.post_journal(incarnation, now_ms) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "records are kept and not posted yet; the next push or start posts them"
+                "records are kept and not posted yet; the till's next contact or the next start posts them"
             );
         }
-        Ok(Served::of(&PushAnswer { acknowledged, hub_time_ms: now_ms }))
     }
 
     fn feed(&mut self, till: &Incarnation, query: &str, now_ms: i64) -> Result<Served, Refused> {
