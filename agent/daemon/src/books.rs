@@ -56,7 +56,21 @@ pub fn open(places: &Places, settings: Settings) -> Result<Till, BooksError> {
     }
     let (value, directory) = connections(places)?;
     let (witness, marker) = marker(places)?;
-    Till::open(value, directory, settings, Box::new(witness), marker).map_err(|error| in_use(error, places))
+    let till =
+        Till::open(value, directory, settings, Box::new(witness), marker).map_err(|error| in_use(error, places))?;
+    // The engine holds both databases exclusively from here on, and has told nobody anything yet.
+    for database in [places.value_database(), places.directory_database()] {
+        let log = log_of(&database);
+        files::rewrite_in_place(&log).map_err(disk(&log))?;
+    }
+    Ok(till)
+}
+
+/// SQLite's write-ahead log of a database.
+fn log_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// Creates the books of a till that was just taken in.
