@@ -15,4 +15,5 @@ pub mod desk;
 mod entropy;
 mod metrics;
 pub mod server;
+mod settle;
 pub mod tls;

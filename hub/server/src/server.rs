@@ -27,6 +27,7 @@ use crate::console::SessionKey;
 use crate::core::Hub;
 use crate::data_dir::DataDir;
 use crate::desk::Desk;
+use crate::settle::settle_log;
 use crate::tls;
 
 /// How long running requests may go on after a signal.
@@ -78,6 +79,7 @@ impl Running {
     /// When the data directory cannot be used.
     pub fn start(place: &DataDir, secure_cookies: bool) -> anyhow::Result<Self> {
         let mut hub = place.open_or_create()?;
+        settle_log(hub.connection(), place.database()).context("cannot serve")?;
         let posted = hub.post_pending(now_ms()).context("cannot post what was left over")?;
         if posted > 0 {
             tracing::info!(posted, "posted records that had arrived before the last stop");
