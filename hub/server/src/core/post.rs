@@ -25,17 +25,21 @@ const BATCH_RECORD_COUNT_MAX: usize = 250;
 
 impl Hub {
     /// Posts what was appended and not posted (after a crash between the two), and says how many records that was.
-    /// A shell calls it at start; every push does it for its own journal.
+    /// A shell calls it at start; every push does it for its own journal. A journal that cannot be posted keeps no
+    /// other from being posted.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, for whichever journal it failed first.
     pub fn post_pending(&mut self, now_ms: i64) -> Result<u64, HubError> {
         let waiting: Vec<Incarnation> = self.read(now_ms, |act| act.incarnations())?;
-        let mut posted = 0;
+        let (mut posted, mut failed) = (0, None);
         for incarnation in waiting.iter().filter(|incarnation| incarnation.posted < incarnation.head.position) {
-            posted += self.post_journal(incarnation.id, now_ms)?;
+            match self.post_journal(incarnation.id, now_ms) {
+                Ok(records) => posted += records,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(posted)
+        failed.map_or(Ok(posted), Err)
     }
 
     pub(super) fn post_journal(&mut self, id: IncarnationId, now_ms: i64) -> Result<u64, HubError> {
@@ -208,7 +212,11 @@ impl Act<'_> {
         let Some(program) = program else {
             return Ok(exception(format!("receipt {number}: program version {version} was never published")));
         };
-        let settings = self.store_settings(&incarnation.store)?;
+        let settings = match self.store_settings(&incarnation.store) {
+            // They may come from the program published last, which may be one that this hub cannot read either.
+            Err(HubError::Database { detail }) => return Ok(exception(format!("receipt {number}: {detail}"))),
+            other => other?,
+        };
         let Ok(calendar) = super::fleet::calendar(&settings) else {
             return Ok(exception(format!("receipt {number}: the store's time zone or day end cannot be read")));
         };

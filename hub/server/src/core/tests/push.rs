@@ -347,3 +347,44 @@ fn sales_are_listed_by_what_is_asked_for_and_by_cursor() {
     assert_eq!(hub.sale(event).unwrap().sale.receipt_number, "000002");
     assert!(hub.sales(&SaleFilter::default(), Some("x"), 3).is_err());
 }
+
+#[test]
+fn rules_that_this_hub_cannot_read_delay_no_posting() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hub.db");
+    let mut hub = hub_at(&path);
+    let ann = member(&mut hub, 1);
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    let newer = "INSERT INTO program SELECT 2, name, ?1, published_ms, '{}', signature FROM program";
+    rusqlite::Connection::open(&path).unwrap().execute(newer, [NOON_MS + 1]).unwrap();
+    till.sale(1, Some(ann), 10, till.holder());
+    till.push(&mut hub);
+    assert_eq!(hub.terminals().unwrap()[0].posted, 1);
+    assert_eq!(held(&hub, ann, till.holder()), 10);
+    assert_eq!(exception_kinds(&hub), ["program-mismatch"]);
+}
+
+#[test]
+fn a_journal_that_cannot_be_posted_holds_up_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hub.db");
+    let mut hub = hub_at(&path);
+    let (ann, bob) = (member(&mut hub, 1), member(&mut hub, 2));
+    hub.adjust(ann, "points", 5, "welcome", None, NOON_MS).unwrap();
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute("UPDATE holding SET lot = 'damaged'", []).unwrap();
+    let mut first = FakeTill::enrolled(&mut hub, 1);
+    let sale = sale_body(1, Some(ann), 0);
+    let debt = Some(counterfoil_protocol::entry::DebtKind::Clawback);
+    let owed = Entry { kind: EntryKind::ReverseAccrual, to: None, debt, ..accrual(ann, 3, Holder::Hub) };
+    first.record(sale, vec![owed]);
+    first.push(&mut hub);
+    let mut second = FakeTill::enrolled(&mut hub, 2);
+    second.sale(1, Some(bob), 7, second.holder());
+    second.push(&mut hub);
+    raw.execute("UPDATE incarnation SET posted_position = 0", []).unwrap();
+    assert!(hub.post_pending(NOON_MS).is_err(), "the first one's books are damaged");
+    let posted: Vec<u64> = hub.terminals().unwrap().iter().map(|terminal| terminal.posted).collect();
+    assert_eq!(posted, [0, 1]);
+    assert_eq!(held(&hub, bob, second.holder()), 7);
+}
