@@ -70,3 +70,8 @@ fn taking_a_grant_twice_is_caught() {
 fn granting_what_is_not_held_is_caught() {
     caught(Sabotage::GrantWithoutHolding, 40, &[2]);
 }
+
+#[test]
+fn going_on_behind_a_log_that_never_reached_the_disk_is_caught() {
+    caught(Sabotage::LogNotSettled, 150, &[5]);
+}

@@ -76,6 +76,8 @@ pub enum Sabotage {
     ForgetFirstAnswers,
     /// Tills take a grant again each time it arrives.
     RepeatGrants,
+    /// Nobody writes the logs again after a database is opened.
+    LogNotSettled,
     /// A till's disk says that it synced, and did not.
     LyingDisk,
 }

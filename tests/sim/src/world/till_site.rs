@@ -388,8 +388,10 @@ impl World {
         let till = Till::open(value, directory, self.settings(), self.witness(&disk), marker)
             .map_err(|error: OpenError| Opening::Storage(format!("{error:?}")))?;
         // As the daemon does: what the logs show may never have reached the disk.
-        for log in ["till.db-wal", "directory.db-wal"] {
-            disk.rewrite_in_place(log).map_err(|error| Opening::Storage(error.to_string()))?;
+        if self.options.sabotage != Sabotage::LogNotSettled {
+            for log in ["till.db-wal", "directory.db-wal"] {
+                disk.rewrite_in_place(log).map_err(|error| Opening::Storage(error.to_string()))?;
+            }
         }
         Ok(till)
     }
