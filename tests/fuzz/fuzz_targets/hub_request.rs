@@ -1,0 +1,4 @@
+//! libFuzzer's way into [`counterfoil_fuzz_targets::hub::hub_request`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| counterfoil_fuzz_targets::hub::hub_request(data));

@@ -1,0 +1,4 @@
+//! libFuzzer's way into [`counterfoil_fuzz_targets::protocol::push_answer`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| counterfoil_fuzz_targets::protocol::push_answer(data));
