@@ -59,6 +59,8 @@ struct Current {
     start: u64,
     /// File offset of the next frame.
     next: u64,
+    /// File offset of the frame that was read last.
+    last: u64,
 }
 
 enum Step {
@@ -163,7 +165,7 @@ impl SpoolReader {
     fn enter_segment(&mut self, segment: &Segment) -> Result<bool, SpoolError> {
         match File::open(&segment.path) {
             Ok(file) => {
-                self.current = Some(Current { file, start: segment.start, next: 0 });
+                self.current = Some(Current { file, start: segment.start, next: 0, last: 0 });
                 Ok(true)
             }
             // Deleted since it was listed.
@@ -178,16 +180,16 @@ impl SpoolReader {
         let next = segments(&self.dir)?.into_iter().find(|segment| segment.start > start);
         let Some(next) = next else { return Ok(false) };
         // The writer finishes a segment before it begins the next: what is at the end now is all there will be.
-        if let Step::Frame(frame) = self.step()? {
-            self.rewind(&frame);
+        if let Step::Frame(_) = self.step()? {
+            self.rewind();
             return Ok(true);
         }
         self.enter_segment(&next)
     }
 
-    fn rewind(&mut self, frame: &Frame) {
+    fn rewind(&mut self) {
         if let Some(current) = &mut self.current {
-            current.next -= frame.encode().len() as u64;
+            current.next = current.last;
         }
     }
 
@@ -213,6 +215,7 @@ impl SpoolReader {
             read_at(&mut current.file, current.next, HEADER_BYTES + length.min(PAYLOAD_BYTES_MAX)).map_err(io)?;
         Ok(match decode(&whole) {
             Decoded::Frame(frame, length) => {
+                current.last = current.next;
                 current.next += length as u64;
                 Step::Frame(frame)
             }
@@ -233,7 +236,7 @@ impl SpoolReader {
                 reason: "a part of the spool is missing or damaged".to_owned(),
             };
             self.at = frame.offset;
-            self.rewind(&frame);
+            self.rewind();
             return Some(item);
         }
         if end <= self.at {

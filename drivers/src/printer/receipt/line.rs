@@ -116,18 +116,22 @@ impl LineBuilder {
 
     /// The line as a row, left to right; the builder is empty after it.
     pub(super) fn take(&mut self) -> Line {
-        let mut pieces = std::mem::take(self).pieces;
+        let LineBuilder { mut pieces, chars, .. } = std::mem::take(self);
         pieces.sort_by_key(|piece| piece.from_dots);
         // The same text at the same place is a second strike, not a second text.
         pieces.dedup_by(|second, first| second.from_dots == first.from_dots && second.text == first.text);
         let mut line = Line::default();
         let (mut row_columns, mut end_dots) = (0, 0);
+        // A position may lie far beyond any paper: spaces count as characters of the line.
+        let mut spare = LINE_CHARS_MAX.saturating_sub(chars);
         for piece in pieces {
             let column = piece.from_dots / COLUMN_DOTS;
             if piece.from_dots != end_dots {
                 let least = if line.text.is_empty() { 0 } else { 1 };
                 let pad = column.saturating_sub(row_columns).max(least);
-                line.text.extend(std::iter::repeat_n(' ', pad as usize));
+                let spaces = spare.min(pad as usize);
+                line.text.extend(std::iter::repeat_n(' ', spaces));
+                spare -= spaces;
                 row_columns += pad;
             }
             let start = line.text.len();
