@@ -71,7 +71,9 @@ impl fmt::Display for Date {
 impl FromStr for Date {
     type Err = DateError;
     fn from_str(text: &str) -> Result<Self, DateError> {
-        CivilDate::strptime("%Y-%m-%d", text).map(Self).map_err(|_| DateError(text.chars().take(40).collect()))
+        // A year before 0 has no packed form.
+        let date = CivilDate::strptime("%Y-%m-%d", text).ok().filter(|date| date.year() >= 0);
+        date.map(Self).ok_or_else(|| DateError(text.chars().take(40).collect()))
     }
 }
 
@@ -219,6 +221,7 @@ mod tests {
         assert_eq!(date.to_string(), "2028-02-29");
         assert_eq!(minicbor::decode::<Date>(&minicbor::to_vec(date).unwrap()).unwrap(), date);
         assert!("2026-02-29".parse::<Date>().is_err());
+        assert!("-8-02-29".parse::<Date>().is_err());
         assert!(Date::from_packed(20_260_229).is_err());
         assert!(Date::from_packed(i32::MIN).is_err());
     }
