@@ -1,4 +1,4 @@
-//! The hub's data directory: `hub.db`, `root.key`, and who may use them when.
+//! The hub's data directory: `hub.db`, `root.key`, `root.crt`, and who may use them when.
 //!
 //! The first command that writes makes it, one process at a time, in an order that a crash at any point can be
 //! continued from: root key, then database. Not here: what is in the database.
@@ -19,6 +19,7 @@ use crate::entropy;
 use crate::tls::{TlsError, parse_root_key_pem, root_certificate, root_key_pem};
 
 const ROOT_KEY: &str = "root.key";
+const ROOT_CERTIFICATE: &str = "root.crt";
 const DATABASE: &str = "hub.db";
 /// How long one process waits for another's transaction.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -188,6 +189,19 @@ impl DataDir {
         let connection = Connection::open(&self.database).map_err(|source| self.unopened(source))?;
         connection.busy_timeout(LOCK_WAIT).map_err(|source| self.unopened(source))?;
         Ok(connection)
+    }
+
+    /// Writes the root certificate beside the key, for API clients that pin it as the tills do. It is no secret, and
+    /// it is made again from the database wherever it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn publish_root_certificate(&self, pem: &str) -> Result<(), DataDirError> {
+        let path = self.root.join(ROOT_CERTIFICATE);
+        if std::fs::read_to_string(&path).is_ok_and(|present| present == pem) {
+            return Ok(());
+        }
+        std::fs::write(&path, pem).map_err(|source| self.failed("write", ROOT_CERTIFICATE, source))
     }
 
     fn key_path(&self) -> PathBuf {

@@ -80,9 +80,14 @@ impl Running {
     pub fn start(place: &DataDir, secure_cookies: bool) -> anyhow::Result<Self> {
         let mut hub = place.open_or_create()?;
         settle_log(hub.connection(), place.database()).context("cannot serve")?;
-        let posted = hub.post_pending(now_ms()).context("cannot post what was left over")?;
-        if posted > 0 {
-            tracing::info!(posted, "posted records that had arrived before the last stop");
+        match hub.post_pending(now_ms()) {
+            Ok(0) => {}
+            Ok(posted) => tracing::info!(posted, "posted records that had arrived before the last stop"),
+            // One journal that cannot be posted keeps nobody from being served.
+            Err(error) => tracing::error!(
+                error = format!("{:#}", anyhow::Error::new(error)),
+                "records of a till wait to be posted; they are durable and tried again when it next pushes"
+            ),
         }
         if !hub.api_keys()?.iter().any(|key| key.revoked_at.is_none()) {
             tracing::info!(
@@ -159,6 +164,7 @@ async fn tls_config(
     address: SocketAddr,
 ) -> anyhow::Result<RustlsConfig> {
     let root_pem = running.state.desk.ask(|hub: &mut Hub| hub.root_certificate().to_owned()).await?;
+    place.publish_root_certificate(&root_pem)?;
     let names = tls::certificate_names(&options.names, address);
     tracing::info!("tills may call this hub {}: add others to [server] names", names.join(", "));
     Ok(RustlsConfig::from_config(tls::server_config(&place.root_seed()?, &root_pem, &names)?))

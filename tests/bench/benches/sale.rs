@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use counterfoil_bench::{bare_database, median_and_p99, till_in, timed};
 use counterfoil_demo::shop::Shop;
+use counterfoil_demo::shop::hub::Transport;
 use counterfoil_demo::shop::programs::Programs;
 use counterfoil_protocol::sale::Sale;
 use counterfoil_till::{Call, Now};
@@ -21,7 +22,7 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("counterfoil-bench-").tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let programs = Programs::built()?;
-    let shop = runtime.block_on(Shop::open(&programs, &folder.path().join("shop"), 1))?;
+    let shop = runtime.block_on(Shop::open(&programs, &folder.path().join("shop"), 1, Transport::Plain))?;
     let mut till = till_in(folder.path())?;
     let bare = bare_database(&folder.path().join("bare.db"))?;
     let mut scratch = File::create(folder.path().join("scratch"))?;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use counterfoil_demo::shop::Shop;
+use counterfoil_demo::shop::hub::Transport;
 use counterfoil_demo::shop::programs::Programs;
 use counterfoil_demo::story::{self, Plan};
 use counterfoil_demo::voice::Voice;
@@ -61,7 +62,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
         voice.part("A shop opens");
-        let mut shop = Shop::open(&programs, &folder, 2).await?;
+        let mut shop = Shop::open(&programs, &folder, 2, Transport::Plain).await?;
         voice.say(&format!("head office and two lanes are up, in {}", folder.display()));
         let plan = if arguments.script == Script::Quick { Plan::QUICK } else { Plan::DAY };
         let summary = story::play(&mut shop, plan, &voice).await?;

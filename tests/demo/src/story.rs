@@ -101,7 +101,7 @@ pub async fn play(shop: &mut Shop, plan: Plan, voice: &Voice) -> anyhow::Result<
     known_at_tills(shop).await?;
 
     voice.part("Morning: the line is up");
-    let mut last = sell(shop, plan.morning, &mut choices, plan.drop_receipt, voice).await?;
+    sell(shop, plan.morning, &mut choices, plan.drop_receipt, voice).await?;
     shop.in_step().await?;
     voice.say("everything sold so far is at head office");
     let at_till = look_up(shop, 0, ANN.card).await?;
@@ -111,7 +111,7 @@ pub async fn play(shop: &mut Shop, plan: Plan, voice: &Voice) -> anyhow::Result<
     shop.line.set(LineState::Cut);
     shop.cut_off().await?;
     voice.say("both tills have noticed; the queue has not");
-    last.extend(sell(shop, plan.outage, &mut choices, None, voice).await?);
+    sell(shop, plan.outage, &mut choices, None, voice).await?;
     redeem_offline(shop, &mut summary, voice).await?;
 
     voice.part("The line is back");
@@ -145,17 +145,15 @@ async fn look_up(shop: &Shop, lane: usize, card: &str) -> anyhow::Result<Value> 
     Ok(answer.body)
 }
 
-/// Rings up `count` baskets at every lane; every second one belongs to a member whose card is scanned first. Gives
-/// the number of each lane's last receipt.
+/// Rings up `count` baskets at every lane; every second one belongs to a member whose card is scanned first.
 async fn sell(
     shop: &mut Shop,
     count: u32,
     choices: &mut Choices,
     drop_receipt: Option<u32>,
     voice: &Voice,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<()> {
     let bar = voice.bar("receipts", u64::from(count) * shop.lanes.len() as u64);
-    let mut last = vec![String::new(); shop.lanes.len()];
     for round in 0..count {
         for index in 0..shop.lanes.len() {
             let card = match choices.below(4) {
@@ -173,20 +171,14 @@ async fn sell(
                 continue;
             }
             lane.counter.print(&receipt.bytes)?;
-            last[index] = receipt.number;
             bar.inc(1);
-            if card.is_some() {
-                // The next card must not replace this one before its receipt was read.
-                shop.captured(index, &last[index]).await?;
-            }
+            // Whoever scans next must not be taken for this sale's member, nor the other way round.
+            shop.captured(index, &receipt.number).await?;
         }
     }
     bar.finish_and_clear();
-    for (index, receipt) in last.iter().enumerate().filter(|(_, receipt)| !receipt.is_empty()) {
-        shop.captured(index, receipt).await?;
-    }
     voice.say(&format!("{count} receipts printed at each of {} lanes, and read on their way", shop.lanes.len()));
-    Ok(last)
+    Ok(())
 }
 
 async fn scan(shop: &Shop, index: usize, card: &str) -> anyhow::Result<()> {

@@ -9,12 +9,13 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, ensure};
 use counterfoil_demo::shop::Shop;
 use counterfoil_demo::shop::books::Choices;
+use counterfoil_demo::shop::hub::Transport;
 use counterfoil_demo::shop::pos::Receipt;
 use counterfoil_demo::shop::programs::{Programs, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A shop that is gone when the test is.
+/// A shop that is gone when the test has passed. After one that failed its folder stays, with every log in it.
 #[derive(Debug)]
 pub struct TestShop {
     shop: Shop,
@@ -27,9 +28,23 @@ impl TestShop {
     /// # Errors
     /// When it does not open.
     pub async fn open(lanes: u32) -> anyhow::Result<Self> {
+        Self::open_over(Transport::Plain, lanes).await
+    }
+
+    /// A shop whose tills reach head office over TLS, as they do beyond one machine.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub async fn open_over_tls(lanes: u32) -> anyhow::Result<Self> {
+        Self::open_over(Transport::Tls, lanes).await
+    }
+
+    async fn open_over(transport: Transport, lanes: u32) -> anyhow::Result<Self> {
         let programs = programs()?;
-        let folder = TempDir::with_prefix("counterfoil-e2e-").context("no temporary folder")?;
-        let shop = Shop::open(&programs, folder.path(), lanes).await?;
+        let mut folder = TempDir::with_prefix("counterfoil-e2e-").context("no temporary folder")?;
+        folder.disable_cleanup(true);
+        eprintln!("a shop in {}", folder.path().display());
+        let shop = Shop::open(&programs, folder.path(), lanes, transport).await?;
         Ok(Self { shop, folder })
     }
 
@@ -38,7 +53,8 @@ impl TestShop {
     /// # Errors
     /// When something does not stop when it is asked.
     pub async fn shut(self) -> anyhow::Result<()> {
-        let Self { shop, folder } = self;
+        let Self { shop, mut folder } = self;
+        folder.disable_cleanup(false);
         shop.shut().await?;
         folder.close().context("the shop's folder cannot be removed")
     }

@@ -21,6 +21,7 @@ struct Browser {
 
 impl Browser {
     async fn open() -> anyhow::Result<Option<Self>> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let exists = |program: &str| {
             std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
                 .any(|folder| folder.join(program).exists())
@@ -79,10 +80,6 @@ impl Browser {
         Ok(())
     }
 
-    async fn close(self) -> anyhow::Result<()> {
-        self.client.close().await.context("the browser does not close")
-    }
-
     /// Leaves a picture where a person asked for one.
     async fn picture(&self, name: &str) -> anyhow::Result<()> {
         if let Some(folder) = std::env::var_os("COUNTERFOIL_PICTURES") {
@@ -92,9 +89,24 @@ impl Browser {
     }
 }
 
+/// Tells a story in a browser of its own, which is closed however it ends.
+async fn in_a_browser(story: impl AsyncFnOnce(&Browser) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let Some(browser) = Browser::open().await? else { return Ok(()) };
+    let told = story(&browser).await;
+    if told.is_err() {
+        eprintln!("the page said last: {}", browser.text().await.unwrap_or_default());
+        let _ = browser.picture("failed.png").await;
+    }
+    browser.client.close().await.context("the browser does not close")?;
+    told
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cashier_finds_redeems_and_is_refused_in_words() -> anyhow::Result<()> {
-    let Some(browser) = Browser::open().await? else { return Ok(()) };
+    in_a_browser(cashier).await
+}
+
+async fn cashier(browser: &Browser) -> anyhow::Result<()> {
     let shop = TestShop::open(1).await?;
     shop.member(CARD, 700).await?;
     let (lane, _) = &shop.lanes[0];
@@ -119,13 +131,15 @@ async fn a_cashier_finds_redeems_and_is_refused_in_words() -> anyhow::Result<()>
     browser.client.active_element().await?.send_keys("0000000000000\n").await?;
     browser.waits_for("Nobody has this card").await?;
     browser.picture("cashier-offline.png").await?;
-    browser.close().await?;
     shop.shut().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn head_office_sees_its_terminals_days_and_books() -> anyhow::Result<()> {
-    let Some(browser) = Browser::open().await? else { return Ok(()) };
+    in_a_browser(head_office).await
+}
+
+async fn head_office(browser: &Browser) -> anyhow::Result<()> {
     let mut shop = TestShop::open(1).await?;
     shop.member(CARD, 100).await?;
     let receipt = shop.sell(0, &mut counterfoil_demo::shop::books::Choices::new(1)).await?;
@@ -140,6 +154,5 @@ async fn head_office_sees_its_terminals_days_and_books() -> anyhow::Result<()> {
         browser.waits_for(words).await?;
     }
     browser.picture("head-office.png").await?;
-    browser.close().await?;
     shop.shut().await
 }

@@ -33,3 +33,13 @@ async fn a_receipt_that_the_tap_never_saw_is_named() -> anyhow::Result<()> {
     assert_eq!(summary.trial_balance, 0, "what is missing is missing on paper, not in the ledger");
     shop.shut().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_day_over_tls_balances_too() -> anyhow::Result<()> {
+    let mut shop = TestShop::open_over_tls(1).await?;
+    let plan = Plan { morning: 2, outage: 2, afternoon: 1, drop_receipt: None };
+    let summary = play(&mut shop, plan, &Voice::begin()).await?;
+    assert_eq!(summary.findings, Vec::<String>::new(), "{summary:?}");
+    assert_eq!(summary.delivered, summary.sales);
+    shop.shut().await
+}

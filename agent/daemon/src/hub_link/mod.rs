@@ -122,6 +122,7 @@ impl HubLink {
             }
             Output::LinkUp => {
                 tracing::info!(hub = self.exchanges.hub(), "head office answers");
+                self.link.note_up();
                 self.events.tell("link", json!({ "up": true }));
             }
             Output::LinkDown { why } => {

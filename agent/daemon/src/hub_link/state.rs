@@ -48,18 +48,25 @@ impl Link {
         self.0.subscribe()
     }
 
-    /// An exchange got through.
+    /// An exchange got through. Whether the line is up is not said here: an answer that was under way when the line
+    /// fell may be heard after the session has noticed, and would otherwise stand for ever.
     pub fn note_success(&self, now_ms: i64) {
         self.0.send_modify(|state| {
-            state.up = Some(true);
-            state.why = None;
             state.refused = None;
             state.last_sync_ms = Some(now_ms);
             state.doubtful = false;
         });
     }
 
-    /// The line is down.
+    /// The session says that the line is up.
+    pub fn note_up(&self) {
+        self.0.send_modify(|state| {
+            state.up = Some(true);
+            state.why = None;
+        });
+    }
+
+    /// The session says that the line is down.
     pub fn note_down(&self, why: String) {
         self.0.send_modify(|state| {
             state.up = Some(false);
@@ -86,7 +93,7 @@ mod tests {
     fn a_silent_hub_is_not_asked_again_until_something_gets_through() {
         let link = Link::default();
         assert!(!link.state().answers(), "nothing is known yet");
-        link.note_success(1);
+        link.note_up();
         assert!(link.state().answers());
         link.note_doubt();
         assert!(!link.state().answers());
@@ -94,5 +101,16 @@ mod tests {
         assert!(link.state().answers());
         link.note_down("cut".into());
         assert!(!link.state().answers());
+    }
+
+    #[test]
+    fn an_answer_heard_late_does_not_bring_a_fallen_line_up() {
+        let link = Link::default();
+        link.note_up();
+        link.note_down("cut".into());
+        link.note_success(3);
+        assert_eq!((link.state().up, link.state().why.as_deref()), (Some(false), Some("cut")));
+        link.note_up();
+        assert_eq!((link.state().up, link.state().why), (Some(true), None));
     }
 }

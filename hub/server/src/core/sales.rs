@@ -40,7 +40,7 @@ impl Act<'_> {
             .prepare_cached(
                 "SELECT incarnation, position, kind = ?5 AND currency = ?6 AND total = ?7 FROM sale
                  WHERE terminal = ?1 AND receipt_number = ?2 AND incarnation <> ?3
-                   AND abs(occurred_ms - ?4) <= ?8 AND reprint_of IS NULL
+                   AND occurred_ms BETWEEN ?4 AND ?8 AND reprint_of IS NULL
                  ORDER BY position LIMIT 1",
             )
             .and_then(|mut query| {
@@ -48,11 +48,11 @@ impl Act<'_> {
                     &incarnation.terminal,
                     number,
                     incarnation.id.0,
-                    sale.occurred_at_ms,
+                    sale.occurred_at_ms.saturating_sub(SAME_RECEIPT_MS),
                     kind_text(sale.sale.kind),
                     &sale.sale.currency,
                     sale.sale.total,
-                    SAME_RECEIPT_MS,
+                    sale.occurred_at_ms.saturating_add(SAME_RECEIPT_MS),
                 );
                 query.query_row(key, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
             })

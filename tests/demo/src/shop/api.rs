@@ -33,6 +33,21 @@ impl Api {
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token: token.trim().to_owned() })
     }
 
+    /// Talks to `base` over TLS, trusting one root certificate (PEM) and no other.
+    ///
+    /// # Errors
+    /// When it is no certificate.
+    pub fn trusting(base: &str, token: &str, root: &[u8]) -> anyhow::Result<Self> {
+        let root = reqwest::Certificate::from_pem(root).context("no certificate")?;
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .tls_certs_only([root])
+            .build()
+            .context("no HTTP client")?;
+        Ok(Self { client, ..Self::new(base, token)? })
+    }
+
     /// The server's address.
     pub fn base(&self) -> &str {
         &self.base

@@ -9,12 +9,32 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::programs::{Programs, Running, output};
 
+/// How tills reach the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP, as is allowed on one machine.
+    Plain,
+    /// TLS, as everywhere else.
+    Tls,
+}
+
+impl Transport {
+    /// The scheme of a URL.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Tls => "https",
+        }
+    }
+}
+
 /// The hub of one shop.
 #[derive(Debug)]
 pub struct Hub {
     programs: Programs,
     folder: PathBuf,
     running: Option<Running>,
+    transport: Transport,
     address: SocketAddr,
     api: Api,
 }
@@ -24,13 +44,14 @@ impl Hub {
     ///
     /// # Errors
     /// When it does not come up.
-    pub async fn open(programs: &Programs, folder: &Path) -> anyhow::Result<Self> {
+    pub async fn open(programs: &Programs, folder: &Path, transport: Transport) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let unset = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut hub = Self {
             programs: programs.clone(),
             folder: folder.to_path_buf(),
             running: None,
+            transport,
             address: unset,
             api: Api::new("", "")?,
         };
@@ -39,7 +60,11 @@ impl Hub {
         let key: Value =
             serde_json::from_str(&key).with_context(|| format!("`api-key create --json` printed {key}"))?;
         let key = key.get("key").and_then(Value::as_str).context("`api-key create --json` prints no key")?;
-        hub.api = Api::new(&format!("http://{}", hub.address), key)?;
+        hub.api = match transport {
+            Transport::Plain => Api::new(&format!("http://{}", hub.address), key)?,
+            // What the story asks is asked in the same way: trusting nobody but the hub's own root.
+            Transport::Tls => Api::trusting(&format!("https://{}", hub.address), key, &hub.root_certificate()?)?,
+        };
         Ok(hub)
     }
 
@@ -50,7 +75,7 @@ impl Hub {
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let ready = self.folder.join("ready.json");
         let _ = std::fs::remove_file(&ready);
-        let arguments: Vec<String> = [
+        let mut arguments: Vec<String> = [
             "serve",
             "--data-dir",
             &self.data_dir(),
@@ -61,6 +86,9 @@ impl Hub {
         ]
         .map(str::to_owned)
         .into();
+        if self.transport == Transport::Tls {
+            arguments.push("--tls".into());
+        }
         let mut running = Running::start("the hub", &self.programs.hub, arguments, &self.log())?;
         let message = running
             .wait_until("its first answer", async || {
@@ -113,6 +141,11 @@ impl Hub {
     /// Its data directory.
     pub fn data_dir(&self) -> String {
         self.folder.join("data").to_string_lossy().into_owned()
+    }
+
+    fn root_certificate(&self) -> anyhow::Result<Vec<u8>> {
+        let path = self.folder.join("data/root.crt");
+        std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
     }
 
     /// Its log.

@@ -61,8 +61,8 @@ impl Line {
     }
 
     /// Where tills find it.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Changes what the line does, at once and for connections that stand.

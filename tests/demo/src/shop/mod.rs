@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use hub::Hub;
+use hub::{Hub, Transport};
 use lane::{Lane, LaneSetUp};
 use line::Line;
 use pos::Pos;
@@ -47,8 +47,13 @@ impl Shop {
     ///
     /// # Errors
     /// When any of it fails; the error names the log to read.
-    pub async fn open(programs: &Programs, folder: &Path, lane_count: u32) -> anyhow::Result<Self> {
-        let hub = Hub::open(programs, &folder.join("hub")).await?;
+    pub async fn open(
+        programs: &Programs,
+        folder: &Path,
+        lane_count: u32,
+        transport: Transport,
+    ) -> anyhow::Result<Self> {
+        let hub = Hub::open(programs, &folder.join("hub"), transport).await?;
         let store =
             ["store", "add", STORE, "--name", "High Street", "--time-zone", "Europe/London", "--currency", "GBP"];
         hub.command(&store).await?;
@@ -57,7 +62,12 @@ impl Shop {
         let mut lanes = Vec::new();
         for number in 1..=lane_count {
             let code = hub.invite(STORE, &number.to_string()).await?;
-            let set_up = LaneSetUp { number, hub_url: &line.url(), code: &code, template: "demo" };
+            let set_up = LaneSetUp {
+                number,
+                hub_url: &format!("{}://{}", transport.scheme(), line.address()),
+                code: &code,
+                template: "demo",
+            };
             let lane = Lane::open(programs, &folder.join(format!("lane-{number}")), set_up).await?;
             lanes.push((lane, Pos::new(number)));
         }

@@ -26,10 +26,14 @@ pub struct Programs {
 
 impl Programs {
     /// Builds both in the profile this program was built in (a moment, where nothing changed) and says where they are.
+    /// Where `COUNTERFOIL_PROGRAMS` names a folder, those in it are taken as they are.
     ///
     /// # Errors
     /// When the build fails; what the compiler says has been printed then.
     pub fn built() -> anyhow::Result<Self> {
+        if let Some(folder) = std::env::var_os("COUNTERFOIL_PROGRAMS").map(PathBuf::from) {
+            return Ok(Self { till: folder.join("counterfoil"), hub: folder.join("counterfoil-hub") });
+        }
         let own = std::env::current_exe().context("this program does not know where it is")?;
         let mut folder = own.parent().context("this program is in no folder")?;
         if folder.ends_with("deps") {
