@@ -78,9 +78,10 @@ pub fn has_test(file: &str, name: &str) -> bool {
         let is_it = line.split_once("fn ").is_some_and(|(before, rest)| {
             rest.split(|c: char| !c.is_alphanumeric() && c != '_').next() == Some(name) && !before.contains("//")
         });
-        let attributes = lines[..index].iter().rev().take_while(|line| {
-            line.starts_with("#[") || line.starts_with("///") || line.starts_with("//")
-        });
+        let attributes = lines[..index]
+            .iter()
+            .rev()
+            .take_while(|line| line.starts_with("#[") || line.starts_with("///") || line.starts_with("//"));
         // Inside `proptest! { … }` the attribute is the same.
         is_it && attributes.clone().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
     })

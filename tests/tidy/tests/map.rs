@@ -46,12 +46,18 @@ fn every_invariant_names_tests_that_exist() {
 
 #[test]
 fn links_in_pages_lead_somewhere() {
-    let mut pages: Vec<String> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(String::from).into();
+    let mut pages: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(String::from).into();
     pages.extend(files("docs", &[".md"]));
     let mut broken = Vec::new();
     for page in pages {
         let folder = root().join(&page).parent().expect("a page stands in a folder").to_path_buf();
-        broken.extend(links(&text(&page)).into_iter().filter(|link| !folder.join(link).exists()).map(|link| format!("{page}: {link}")));
+        broken.extend(
+            links(&text(&page))
+                .into_iter()
+                .filter(|link| !folder.join(link).exists())
+                .map(|link| format!("{page}: {link}")),
+        );
     }
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }
