@@ -36,7 +36,7 @@ pub struct TapArgs {
     device: String,
     #[command(flatten)]
     places: PlaceArgs,
-    /// The port the POS is on: a device path, usb:VID:PID[:SERIAL], or tcp:HOST:PORT to listen on
+    /// The port the POS is on: a device path, `usb:VID:PID[:SERIAL]`, or tcp:HOST:PORT to listen on
     #[arg(long, value_name = "PORT", requires = "spool")]
     port: Option<PortName>,
     /// The port the printer is on; without it, the tap only listens

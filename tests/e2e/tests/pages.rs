@@ -8,6 +8,7 @@ use counterfoil_demo::shop::line::LineState;
 use counterfoil_demo::shop::programs::wait_until;
 use counterfoil_e2e::TestShop;
 use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
 
 const CARD: &str = "9826000000017";
@@ -21,7 +22,6 @@ struct Browser {
 
 impl Browser {
     async fn open() -> anyhow::Result<Option<Self>> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let exists = |program: &str| {
             std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
                 .any(|folder| folder.join(program).exists())
@@ -57,7 +57,7 @@ impl Browser {
         capabilities.insert("goog:chromeOptions".into(), json!({ "args": arguments }));
         let address = format!("http://127.0.0.1:{port}");
         let client = wait_until("the browser is up", async || {
-            Ok(ClientBuilder::rustls()?.capabilities(capabilities.clone()).connect(&address).await.ok())
+            Ok(ClientBuilder::new(HttpConnector::new()).capabilities(capabilities.clone()).connect(&address).await.ok())
         })
         .await?;
         Ok(Some(Self { client, _driver: driver, _profile: profile }))

@@ -5,7 +5,7 @@
 //! is every entry of the directory. It also fails on command (I/O errors, no space), counts operations and
 //! syncs, and can lie about syncs. Deterministic from its seed.
 //!
-//! [`platter`] is the model, in safe code; [`vfs`] hands it to SQLite. No shared memory: WAL needs
+//! `platter` is the model, in safe code; `vfs` hands it to SQLite. No shared memory: WAL needs
 //! `locking_mode=EXCLUSIVE`, as tills and hub use it.
 
 mod platter;
