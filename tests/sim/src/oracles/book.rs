@@ -168,14 +168,24 @@ impl Book {
         &self.facts
     }
 
+    /// For reports: what is known of a purse.
+    fn of_purse(&self, member: MemberId, purse: &str) -> Vec<(String, &Entry)> {
+        let its = |entry: &&Entry| entry.member == member && entry.purse == purse;
+        let facts = self.facts.iter().filter(|(_, entry)| its(entry));
+        facts.map(|(id, entry)| (id.to_string(), entry)).collect()
+    }
+
     fn sum(&mut self, id: EntryId, entry: &Entry, from_holding: bool) -> Result<(), String> {
         let sums = self.sums.entry((entry.member, entry.purse.clone())).or_default();
         count(sums, entry, from_holding, 1);
+        let sums = *sums;
         if sums.redeemed > sums.issued {
-            return Err(format!("after entry {id} more is redeemed than was ever issued: {sums:?}"));
+            let facts = self.of_purse(entry.member, &entry.purse);
+            return Err(format!("after entry {id} more is redeemed than was ever issued: {sums:?} of {facts:?}"));
         }
         if sums.debt < 0 {
-            return Err(format!("after entry {id} the debt is below zero: {sums:?}"));
+            let facts = self.of_purse(entry.member, &entry.purse);
+            return Err(format!("after entry {id} the debt is below zero: {sums:?} of {facts:?}"));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ pub mod book;
 pub mod days;
 pub mod ledger;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_hub::core::{EntryView, TrialBalance};
 use counterfoil_protocol::id::{EntryId, Holder, IncarnationId, MemberId};
@@ -33,6 +33,9 @@ pub struct Seen {
 pub struct Lost {
     /// The last position that the older database has.
     pub after: u64,
+    /// What head office had acknowledged by then: more than `after`, and the till must learn that it is behind. Else
+    /// head office may never have had the newer records, and takes the branch as it comes.
+    pub at_head_office: u64,
 }
 
 /// Everything the oracles know.
@@ -47,6 +50,8 @@ pub struct Oracles {
     ledger: BTreeMap<String, EntryView>,
     lost: BTreeMap<IncarnationId, Lost>,
     branches: BTreeMap<IncarnationId, BTreeMap<u64, Record>>,
+    /// Those of which head office has the branch, and so none of what was first written.
+    branches_taken: BTreeSet<IncarnationId>,
     checks: u64,
 }
 
@@ -184,7 +189,8 @@ impl Oracles {
             seen.record.entries.iter().any(|entry| entry.held_change(own, own).is_ok_and(|change| change < 0))
         });
         if pushed > after {
-            self.lost.entry(incarnation).or_insert(Lost { after });
+            let at_head_office = self.at_head_office(incarnation);
+            self.lost.entry(incarnation).or_insert(Lost { after, at_head_office });
             return must_notice;
         }
         if let Some(journal) = self.journals.get_mut(&incarnation) {
@@ -227,9 +233,12 @@ impl Oracles {
                     let fact = record.and_then(|record| record.entries.get(index as usize));
                     let branch = self.branches.get(&incarnation).and_then(|branch| branch.get(&position));
                     let branched = branch.and_then(|record| record.entries.get(index as usize));
-                    if fact != Some(&entry) && branched == Some(&entry) {
+                    let shared = self.lost.get(&incarnation).is_none_or(|lost| position <= lost.after);
+                    let taken = !shared && self.branches_taken.contains(&incarnation);
+                    if branched == Some(&entry) && (taken || fact != Some(&entry)) {
+                        self.take_branch(incarnation)?;
                         self.book.amend(id, &entry);
-                    } else if fact != Some(&entry) {
+                    } else if taken || fact != Some(&entry) {
                         return Err(Violation::new(
                             1,
                             format!("head office posted {id} as {entry:?}; the till wrote {fact:?}"),
@@ -241,6 +250,24 @@ impl Oracles {
                 }
             }
             self.ledger.insert(view.id.clone(), view);
+        }
+        Ok(())
+    }
+
+    /// Head office took a till's branch: what the till had first written there never was.
+    fn take_branch(&mut self, incarnation: IncarnationId) -> Result<(), Violation> {
+        let after = self.lost.get(&incarnation).map_or(0, |lost| lost.after);
+        if !self.branches_taken.insert(incarnation) {
+            return Ok(());
+        }
+        self.book.forget(incarnation, after);
+        // Entries that are the same in both were taken for the first ones.
+        for view in self.ledger.values() {
+            let (id, entry) = ledger::fact(view).map_err(|why| Violation::new(4, why))?;
+            if matches!(id, EntryId::Terminal { incarnation: whose, position, .. } if whose == incarnation && position > after)
+            {
+                self.book.amend(id, &entry);
+            }
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ use super::shop::card;
 use super::{Event, STORE, Violation, World};
 use crate::oracles::days;
 
+/// Quiet for so long, a fleet is done: a retry may wait for a minute, its answer for some seconds.
+const QUIET_MS: u64 = 150_000;
 /// Virtual time in which everything must have arrived.
 const DRAIN_MS: u64 = 30 * 60_000;
 
@@ -35,9 +37,9 @@ impl World {
             if !matches!(event, Event::Act { .. } | Event::Fault | Event::Administer) {
                 self.happen(event)?;
             }
-            // Quiet for longer than a long poll: every till has seen everything.
+            // Quiet for longer than the longest retry and a long poll: every till has seen everything.
             quiet_since = if self.all_is_quiet() { quiet_since.or(Some(self.now_ms)) } else { None };
-            if quiet_since.is_some_and(|since| self.now_ms > since + 60_000) {
+            if quiet_since.is_some_and(|since| self.now_ms > since + QUIET_MS) {
                 break;
             }
         }
@@ -304,7 +306,7 @@ impl World {
             let engine = site.till.as_ref().expect("open after healing");
             let behind = matches!(engine.standing(), Standing::Behind { .. });
             let lost = self.oracles.lost(site.incarnation);
-            let should = lost.is_some_and(|lost| self.oracles.at_head_office(site.incarnation) > lost.after);
+            let should = lost.is_some_and(|lost| lost.at_head_office > lost.after);
             if should && !behind {
                 return Err(Violation::new(
                     2,

@@ -271,6 +271,7 @@ impl World {
         if head.position > seen {
             let Ok(fresh) = till.records_after(seen, 1_000) else { return Ok(()) };
             for (position, _, record) in &fresh {
+                self.note_entries(index, *position, record);
                 self.check_awards(index, *position, record)?;
             }
             self.oracles.committed(incarnation, fresh)?;
@@ -280,6 +281,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn note_entries(&mut self, index: usize, position: u64, record: &Record) {
+        for entry in &record.entries {
+            let Entry { kind, member, purse, units, to, debt, .. } = entry;
+            let to = to.map_or("nobody", |to| if to == Holder::Hub { "head office" } else { "itself" });
+            self.note(&format!(
+                "till {index}: record {position}: {kind:?} {units} {purse} of {member} to {to}, {debt:?}"
+            ));
+        }
     }
 
     /// What a sale accrued is what a person would have worked out from its program.
