@@ -45,18 +45,11 @@ impl Programs {
             Some(name) => name,
         };
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        // Minutes the first time: a person sees cargo's own progress, a log only what went wrong.
+        let quiet = (!std::io::stderr().is_terminal()).then_some("--quiet");
         let status = Command::new(cargo)
-            .args([
-                "build",
-                "--quiet",
-                "--profile",
-                profile,
-                "-p",
-                "counterfoil-agent",
-                "-p",
-                "counterfoil-hub",
-                "--bins",
-            ])
+            .args(["build", "--profile", profile, "-p", "counterfoil-agent", "-p", "counterfoil-hub", "--bins"])
+            .args(quiet)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .stdin(Stdio::null())
             .status()
