@@ -54,8 +54,22 @@ impl Shop {
         transport: Transport,
     ) -> anyhow::Result<Self> {
         let hub = Hub::open(programs, &folder.join("hub"), transport).await?;
-        let store =
-            ["store", "add", STORE, "--name", "High Street", "--time-zone", "Europe/London", "--currency", "GBP"];
+        // As far from now as can be: no story runs over the end of its business day, whenever it is played.
+        let half_a_day = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
+        let day_ends = pos::local(half_a_day).strftime("%H:%M").to_string();
+        let store = [
+            "store",
+            "add",
+            STORE,
+            "--name",
+            "High Street",
+            "--time-zone",
+            pos::ZONE,
+            "--currency",
+            "GBP",
+            "--day-ends",
+            &day_ends,
+        ];
         hub.command(&store).await?;
         hub.command(&["program", "publish", PROGRAM]).await?;
         let line = Line::to(hub.address()).await.context("the line cannot be laid")?;

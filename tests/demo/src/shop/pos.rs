@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::books::{DayCount, Product, vat_in};
 
 /// The store's time zone, which the POS's clock shows.
-const ZONE: &str = "Europe/London";
+pub const ZONE: &str = "Europe/London";
 const STORE_NAME: &str = "HIGH STREET";
 
 /// A printed document.
@@ -136,6 +136,11 @@ fn line(product: &Product, pieces: i64) -> DemoLine {
 }
 
 fn now() -> ZonedDateTime {
+    local(jiff::Timestamp::now())
+}
+
+/// An instant in the store's time.
+pub fn local(instant: jiff::Timestamp) -> ZonedDateTime {
     let zone = TimeZone::get(ZONE).expect("the bundled time zone database has London");
-    jiff::Timestamp::now().to_zoned_datetime(zone)
+    instant.to_zoned_datetime(zone)
 }
