@@ -104,8 +104,8 @@ impl Violation {
 pub struct Failure {
     /// The seed.
     pub seed: u64,
-    /// The steps it ran with.
-    pub steps: u64,
+    /// How it ran.
+    pub options: Options,
     /// What was broken.
     pub violation: Violation,
     /// The trace's last lines.
@@ -120,8 +120,10 @@ impl fmt::Display for Failure {
         writeln!(f, "seed {}: {}", self.seed, self.violation)?;
         write!(
             f,
-            "replay: cargo run --profile demo -p counterfoil-sim -- --seed {} --steps {} --trace",
-            self.seed, self.steps
+            "replay: cargo run --profile demo -p counterfoil-sim -- --seed {} --steps {}{} --trace",
+            self.seed,
+            self.options.steps,
+            if self.options.calm { " --calm" } else { "" }
         )
     }
 }
@@ -199,7 +201,7 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
     trace.line(0, &format!("{swarm:?}"));
     let fail = |violation, trace: &Trace| {
         let tail = trace.tail().map(str::to_owned).collect();
-        Box::new(Failure { seed, steps: options.steps, violation, tail })
+        Box::new(Failure { seed, options, violation, tail })
     };
     let mut world = match World::open(rng, swarm, options, trace) {
         Ok(world) => world,
