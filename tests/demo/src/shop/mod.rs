@@ -144,8 +144,9 @@ impl Shop {
     /// When a till gives no pairing code.
     pub async fn say_where_to_look(&self, voice: &Voice) -> anyhow::Result<()> {
         for (lane, _) in &self.lanes {
-            let code = lane.command(&["pair"]).await?;
-            voice.say(&format!("cashier's page of lane {}: {}/  ({})", lane.number, lane.api().base(), code.trim()));
+            let pairing: Value = serde_json::from_str(&lane.command(&["pair", "--json"]).await?)?;
+            let url = pairing.get("url").and_then(Value::as_str).context("`pair --json` prints no url")?;
+            voice.say(&format!("cashier's page of lane {}: {url}  (opens once, within ten minutes)", lane.number));
         }
         voice.say(&format!("head office's page: {}/  (API key: {})", self.hub.api().base(), self.hub.api().token()));
         voice.say("Ctrl-C closes the shop");
