@@ -59,15 +59,22 @@ pub enum DebtKind {
     /// Left by a restored till.
     #[n(2)]
     Restored,
+    /// A confirmation that came after its reservation had ended: the discount had been given.
+    #[n(3)]
+    Late,
 }
 
 impl DebtKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Clawback, Self::Floor, Self::Restored, Self::Late];
+
     /// As accounts and APIs name it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Clawback => "clawback",
             Self::Floor => "floor",
             Self::Restored => "restored",
+            Self::Late => "late",
         }
     }
 }
@@ -112,6 +119,9 @@ pub enum EntryKind {
     /// The hub's: a debt is forgiven.
     #[n(11)]
     WriteOff,
+    /// The hub's: what a settled incarnation still holds comes to the hub. Nobody else moves what another holds.
+    #[n(12)]
+    Settle,
 }
 
 impl EntryKind {
@@ -130,6 +140,7 @@ impl EntryKind {
             Self::Transfer => "transfer",
             Self::Repay => "repay",
             Self::WriteOff => "write-off",
+            Self::Settle => "settle",
         }
     }
 }
@@ -163,6 +174,7 @@ impl Account {
             Self::Debt(DebtKind::Clawback) => "debt.clawback",
             Self::Debt(DebtKind::Floor) => "debt.floor",
             Self::Debt(DebtKind::Restored) => "debt.restored",
+            Self::Debt(DebtKind::Late) => "debt.late",
         }
     }
 
@@ -194,7 +206,7 @@ pub struct Entry {
     /// Positive, at most [`ENTRY_UNITS_MAX`].
     #[n(4)]
     pub units: i64,
-    /// Who receives, for the kinds that name a receiver.
+    /// Who receives, for the kinds that name a receiver; for [`EntryKind::Settle`] whose units come to the hub.
     #[n(5)]
     pub to: Option<Holder>,
     /// The units come from (or settle) a debt of this kind instead of a holding.
@@ -239,6 +251,7 @@ impl Entry {
                 | EntryKind::Grant
                 | EntryKind::Repay
                 | EntryKind::WriteOff
+                | EntryKind::Settle
         );
         if hub_only && author != Holder::Hub {
             return Err(EntryError::Author(kind));
@@ -325,6 +338,15 @@ impl Entry {
                 no_receiver()?;
                 Ok((Account::Adjusted, owed()?))
             }
+            EntryKind::Settle => {
+                no_debt()?;
+                match self.to {
+                    Some(settled @ Holder::Terminal(_)) => {
+                        Ok((Account::Liability(settled), Account::Liability(Holder::Hub)))
+                    }
+                    _ => Err(EntryError::Receiver(kind)),
+                }
+            }
         }
     }
 
@@ -381,6 +403,8 @@ mod tests {
             (Accrue, Some(Holder::Hub), None, 0),
             (Redeem, None, None, -5),
             (Redeem, None, Some(DebtKind::Floor), 0),
+            (Redeem, None, Some(DebtKind::Restored), 0),
+            (Redeem, None, Some(DebtKind::Late), 0),
             (ReverseAccrual, None, None, -5),
             (ReverseAccrual, None, Some(DebtKind::Clawback), 0),
             (ReverseRedemption, Some(TILL), None, 5),
@@ -406,6 +430,8 @@ mod tests {
             (WriteOff, None, Some(DebtKind::Clawback)),
             (Transfer, Some(TILL), None),
             (Transfer, Some(Holder::Hub), None),
+            (Settle, Some(TILL), None),
+            (Settle, Some(OTHER), None),
         ];
         for (kind, to, debt) in refused {
             assert!(entry(kind, to, debt).accounts(TILL).is_err(), "{kind:?} {to:?} {debt:?}");
@@ -422,9 +448,8 @@ mod tests {
 
     fn any_entry() -> impl Strategy<Value = (Holder, Entry)> {
         let holder = prop_oneof![Just(Holder::Hub), Just(TILL), Just(OTHER)];
-        let debt =
-            prop::option::of(prop_oneof![Just(DebtKind::Clawback), Just(DebtKind::Floor), Just(DebtKind::Restored)]);
-        (holder.clone(), 0u8..12, prop::option::of(holder), debt, 1i64..1000).prop_map(
+        let debt = prop::option::of(prop::sample::select(DebtKind::ALL.to_vec()));
+        (holder.clone(), 0u8..13, prop::option::of(holder), debt, 1i64..1000).prop_map(
             |(author, kind, to, debt, units)| {
                 let kind: EntryKind = minicbor::decode(&minicbor::to_vec(kind).unwrap()).unwrap();
                 (author, Entry { units, ..entry(kind, to, debt) })
@@ -447,9 +472,9 @@ mod tests {
                 .map(|holder| entry.held_change(author, holder).unwrap())
                 .sum();
             prop_assert_eq!(held, entry.balance_change(author).unwrap());
-            // An author only ever lowers its own holding.
+            // An author only ever lowers its own holding; the hub also that of one who is settled.
             for holder in [Holder::Hub, TILL, OTHER] {
-                if holder != author {
+                if holder != author && entry.kind != EntryKind::Settle {
                     prop_assert!(entry.held_change(author, holder).unwrap() >= 0);
                 }
             }

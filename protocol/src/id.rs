@@ -139,11 +139,13 @@ impl FromStr for Holder {
 }
 
 /// What a journal record did: `<incarnation>-<position>`. Sales, redemptions and day closes are named so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct EventId {
     /// Whose journal.
+    #[n(0)]
     pub incarnation: IncarnationId,
     /// Which record, from 1.
+    #[n(1)]
     pub position: u64,
 }
 

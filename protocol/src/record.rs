@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::day::{DayClose, PosTotals};
 use crate::entry::Entry;
-use crate::id::{Digest, EntryId, Holder, IdentifierHash, IncarnationId, MemberId};
+use crate::id::{Digest, EntryId, EventId, Holder, IdentifierHash, IncarnationId, MemberId};
 use crate::program::MemberInputs;
 use crate::sale::Sale;
 use crate::time::Date;
@@ -62,7 +62,8 @@ pub struct Idempotency {
     pub request: Digest,
 }
 
-/// Where a record was first written, when a restored till journals its branch again.
+/// Where a record was first written, when a restored till journals its branch again. Positions that such a record's
+/// body names are positions of the origin's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Origin {
@@ -161,6 +162,10 @@ pub struct SaleRecord {
     /// How it came.
     #[n(7)]
     pub source: Source,
+    /// For a return: the sale of this journal whose value it has taken back itself, in this record's entries. Absent:
+    /// head office computes what to take back.
+    #[n(8)]
+    pub settles: Option<EventId>,
 }
 
 /// A sale undone as a whole.
@@ -228,6 +233,133 @@ pub struct RedemptionRecord {
     /// Who sat at the till.
     #[n(6)]
     pub operator: Option<String>,
+}
+
+/// Units chosen for a basket, before its sale exists. They stay held by the till and can be spent by nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReservationRecord {
+    /// What will be spent; its `sale_ref` is what the POS reserved under.
+    #[n(0)]
+    pub redemption: RedemptionRecord,
+    /// When it ends by itself, by the till's clock, milliseconds since 1970 UTC.
+    #[n(1)]
+    pub expires_at_ms: i64,
+    /// The units chosen, as the `redeem` entries that a confirmation in time writes.
+    #[n(2)]
+    pub chosen: Vec<Entry>,
+}
+
+/// How a reservation ended without being spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ReleaseReason {
+    /// The POS gave it up.
+    #[n(0)]
+    Cancelled,
+    /// Nobody confirmed it in time.
+    #[n(1)]
+    TimedOut,
+}
+
+/// A reservation that ended without being spent: its units are free again.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReleaseRecord {
+    /// The reservation.
+    #[n(0)]
+    pub reservation: EventId,
+    /// How it ended.
+    #[n(1)]
+    pub reason: ReleaseReason,
+}
+
+/// A reservation spent: the record's entries redeem its units.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ConfirmationRecord {
+    /// The reservation.
+    #[n(0)]
+    pub reservation: EventId,
+    /// It had ended already; what is no longer held is owed (`late`).
+    #[n(1)]
+    pub late: bool,
+    /// The sale that confirmed it, where one did.
+    #[n(2)]
+    pub sale: Option<EventId>,
+}
+
+/// A redemption undone: the record's entries give its units back.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReversalRecord {
+    /// The redemption, or the reservation whose confirmation is undone.
+    #[n(0)]
+    pub redemption: EventId,
+    /// Who asked, where it was not this till: the event of another till, or an id of head office's.
+    #[n(1)]
+    pub request: Option<String>,
+    /// In words.
+    #[n(2)]
+    pub reason: Option<String>,
+    /// Who sat at the till.
+    #[n(3)]
+    pub operator: Option<String>,
+}
+
+/// A redemption of another author shall be undone. Its author does it, or head office once the author is settled.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReverseRequestRecord {
+    /// The redemption.
+    #[n(0)]
+    pub redemption: EventId,
+    /// In words.
+    #[n(1)]
+    pub reason: Option<String>,
+    /// Who sat at the till.
+    #[n(2)]
+    pub operator: Option<String>,
+}
+
+/// Why a till gives rights back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ReturnReason {
+    /// Their lots are past their date.
+    #[n(0)]
+    Expired,
+    /// Head office asked: the member shops elsewhere, or nobody came.
+    #[n(1)]
+    Recalled,
+    /// The till is being retired: everything goes back, nothing is spent after this.
+    #[n(2)]
+    Retired,
+}
+
+/// Rights given back to head office: the record's entries are `return-rights`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RightsReturnedRecord {
+    /// Why.
+    #[n(0)]
+    pub reason: ReturnReason,
+}
+
+/// The first record of an incarnation that follows another one of the same terminal. Those records of the earlier one
+/// that head office does not have come next, each with its [`Origin`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SuccessionRecord {
+    /// The incarnation that ended.
+    #[n(0)]
+    pub before: IncarnationId,
+    /// How far its journal came on this disk.
+    #[n(1)]
+    pub branch: Head,
+    /// How far head office had it, and settled it.
+    #[n(2)]
+    pub settled: Head,
 }
 
 /// A span of a printer's stream that nobody could keep.
@@ -311,6 +443,27 @@ pub enum Body {
     /// A document that moved nothing.
     #[n(6)]
     Document(#[n(0)] DocumentRecord),
+    /// Units held for a basket.
+    #[n(7)]
+    Reservation(#[n(0)] ReservationRecord),
+    /// A reservation that ended unspent.
+    #[n(8)]
+    Release(#[n(0)] ReleaseRecord),
+    /// A reservation spent.
+    #[n(9)]
+    Confirmation(#[n(0)] ConfirmationRecord),
+    /// A redemption undone.
+    #[n(10)]
+    Reversal(#[n(0)] ReversalRecord),
+    /// A redemption of another author to be undone.
+    #[n(11)]
+    ReverseRequest(#[n(0)] ReverseRequestRecord),
+    /// Rights given back.
+    #[n(12)]
+    RightsReturned(#[n(0)] RightsReturnedRecord),
+    /// A new incarnation of a terminal begins.
+    #[n(13)]
+    Succession(#[n(0)] SuccessionRecord),
 }
 
 /// One record.

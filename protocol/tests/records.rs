@@ -89,6 +89,7 @@ fn any_body() -> impl Strategy<Value = Body> {
         |(sale, source, member, occurred_at_ms)| {
             let rule = RuleUnits { rule: "r".into(), amount: 5, reason: "x".into(), for_hub: member.is_some() };
             Body::Sale(Box::new(SaleRecord {
+                settles: None,
                 sale,
                 occurred_at_ms,
                 member: member.map(MemberId),
@@ -155,7 +156,36 @@ fn any_body() -> impl Strategy<Value = Body> {
                 source,
             })
         });
-    prop_oneof![4 => sale, 2 => void, 2 => redemption, 1 => close, 1 => pos, 1 => gap, 1 => document]
+    let life = (any::<[u8; 16]>(), any::<u64>(), any::<u8>(), prop::option::of(any_text()), any_entry()).prop_map(
+        |(id, position, which, text, entry)| {
+            let event = EventId { incarnation: IncarnationId(id), position };
+            let head = Head { position, chain: Digest::of(&[&id]) };
+            let spent = RedemptionRecord {
+                member: MemberId(id),
+                reward: None,
+                purse: "points".into(),
+                units: 5,
+                rights: Rights::Held,
+                sale_ref: text.clone(),
+                operator: text.clone(),
+            };
+            match which % 7 {
+                0 => Body::Reservation(ReservationRecord { redemption: spent, expires_at_ms: 7, chosen: vec![entry] }),
+                1 => Body::Release(ReleaseRecord { reservation: event, reason: ReleaseReason::TimedOut }),
+                2 => Body::Confirmation(ConfirmationRecord { reservation: event, late: true, sale: Some(event) }),
+                3 => Body::Reversal(ReversalRecord {
+                    redemption: event,
+                    request: text.clone(),
+                    reason: text.clone(),
+                    operator: text,
+                }),
+                4 => Body::ReverseRequest(ReverseRequestRecord { redemption: event, reason: text, operator: None }),
+                5 => Body::RightsReturned(RightsReturnedRecord { reason: ReturnReason::Recalled }),
+                _ => Body::Succession(SuccessionRecord { before: IncarnationId(id), branch: head, settled: head }),
+            }
+        },
+    );
+    prop_oneof![4 => sale, 2 => void, 2 => redemption, 1 => close, 1 => pos, 1 => gap, 1 => document, 3 => life]
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
@@ -165,6 +195,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         Just(EntryKind::ReverseAccrual),
         Just(EntryKind::ReverseRedemption),
         Just(EntryKind::ReturnRights),
+        Just(EntryKind::Settle),
     ];
     let lot = (prop::option::of(any_date()), prop::option::of(any_date()))
         .prop_map(|(vests, expires)| Lot { vests, expires });
@@ -267,6 +298,13 @@ proptest! {
             Body::PosTotals(totals) => skips_unknown(totals)?,
             Body::CaptureGap(gap) => skips_unknown(gap)?,
             Body::Document(document) => skips_unknown(document)?,
+            Body::Reservation(reservation) => skips_unknown(reservation)?,
+            Body::Release(release) => skips_unknown(release)?,
+            Body::Confirmation(confirmation) => skips_unknown(confirmation)?,
+            Body::Reversal(reversal) => skips_unknown(reversal)?,
+            Body::ReverseRequest(request) => skips_unknown(request)?,
+            Body::RightsReturned(returned) => skips_unknown(returned)?,
+            Body::Succession(succession) => skips_unknown(succession)?,
         }
     }
 

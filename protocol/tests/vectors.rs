@@ -107,6 +107,7 @@ impl World {
         let rule =
             RuleUnits { rule: "base".into(), amount: 12, reason: "1 point for each pound".into(), for_hub: false };
         let body = Body::Sale(Box::new(SaleRecord {
+            settles: None,
             sale,
             occurred_at_ms: NOW_MS,
             member: Some(self.identifier().member_id(&self.program_key)),

@@ -1,6 +1,6 @@
 //! Journal records as people and programs read them: one JSON object a line.
 
-use counterfoil_protocol::record::{Body, Chain, Record, Source};
+use counterfoil_protocol::record::{Body, Chain, Record, ReleaseReason, ReturnReason, Source};
 use serde_json::{Value, json};
 
 /// Records read at a time by an export.
@@ -106,6 +106,67 @@ fn describe_body(body: &Body) -> (&'static str, Value) {
                 "exception": document.exception,
                 "text": document.text,
                 "source": describe_source(&document.source),
+            }),
+        ),
+        Body::Reservation(reservation) => (
+            "reservation",
+            json!({
+                "member_id": reservation.redemption.member,
+                "reward_id": reservation.redemption.reward,
+                "purse": reservation.redemption.purse,
+                "amount": reservation.redemption.units,
+                "sale_ref": reservation.redemption.sale_ref,
+                "operator": reservation.redemption.operator,
+                "expires_at": crate::clock::rfc3339(reservation.expires_at_ms),
+            }),
+        ),
+        Body::Release(release) => (
+            "release",
+            json!({
+                "reservation": release.reservation,
+                "reason": match release.reason {
+                    ReleaseReason::Cancelled => "cancelled",
+                    ReleaseReason::TimedOut => "timed-out",
+                },
+            }),
+        ),
+        Body::Confirmation(confirmation) => (
+            "confirmation",
+            json!({
+                "reservation": confirmation.reservation, "late": confirmation.late, "sale_id": confirmation.sale,
+            }),
+        ),
+        Body::Reversal(reversal) => (
+            "reversal",
+            json!({
+                "redemption_id": reversal.redemption,
+                "request": reversal.request,
+                "reason": reversal.reason,
+                "operator": reversal.operator,
+            }),
+        ),
+        Body::ReverseRequest(request) => (
+            "reverse-request",
+            json!({
+                "redemption_id": request.redemption, "reason": request.reason, "operator": request.operator,
+            }),
+        ),
+        Body::RightsReturned(returned) => (
+            "rights-returned",
+            json!({
+                "reason": match returned.reason {
+                    ReturnReason::Expired => "expired",
+                    ReturnReason::Recalled => "recalled",
+                    ReturnReason::Retired => "retired",
+                },
+            }),
+        ),
+        Body::Succession(succession) => (
+            "succession",
+            json!({
+                "before": succession.before,
+                "branch": { "position": succession.branch.position, "chain": succession.branch.chain },
+                "settled": { "position": succession.settled.position, "chain": succession.settled.chain },
             }),
         ),
     }

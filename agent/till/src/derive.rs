@@ -77,7 +77,14 @@ fn from_body(conn: &Connection, position: u64, record: &Record) -> Result<(), Co
             )?;
             (None, None)
         }
-        Body::Redemption(_) => (None, None),
+        Body::Redemption(_)
+        | Body::Reservation(_)
+        | Body::Release(_)
+        | Body::Confirmation(_)
+        | Body::Reversal(_)
+        | Body::ReverseRequest(_)
+        | Body::RightsReturned(_)
+        | Body::Succession(_) => (None, None),
     };
     if let Some(number) = number {
         store::execute(

@@ -97,7 +97,12 @@ pub(crate) fn apply(
                 rows += 1;
             }
             Change::State(state) => put_state(&transaction, state)?,
-            Change::Grant(_) | Change::Program(_) | Change::Store(_) => {}
+            Change::Grant(_)
+            | Change::Program(_)
+            | Change::Store(_)
+            | Change::Recall(_)
+            | Change::Reverse(_)
+            | Change::Retire(_) => {}
         }
     }
     if let Some(row) = identity {

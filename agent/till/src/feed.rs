@@ -83,7 +83,12 @@ impl Till {
                 let verified = self.enrolment.root_key.verify(&text, &program.signature);
                 verified.map_err(|_| FeedError::Signature("program"))
             }
-            Change::Identity(_) | Change::State(_) | Change::Store(_) => Ok(()),
+            Change::Identity(_)
+            | Change::State(_)
+            | Change::Store(_)
+            | Change::Recall(_)
+            | Change::Reverse(_)
+            | Change::Retire(_) => Ok(()),
         }
     }
 
@@ -106,6 +111,8 @@ impl Till {
                 Change::Grant(grant) => report.grants += self.take_grant(grant)?,
                 Change::Program(program) => self.take_program(program)?,
                 Change::Store(settings) => self.take_store(settings, report)?,
+                // What these ask for is a record of its own: `orders` takes them after the page.
+                Change::Recall(_) | Change::Reverse(_) | Change::Retire(_) => {}
             }
         }
         Ok(())

@@ -126,6 +126,7 @@ impl Till {
             Buyer::Unknown(hash) => (None, hash),
         };
         let mut record = SaleRecord {
+            settles: None,
             occurred_at_ms,
             member,
             unknown_identifier,

@@ -31,6 +31,8 @@ pub enum ExceptionKind {
     UnlinkedReturn,
     /// A redemption below the offline floor.
     FloorRedemption,
+    /// A reservation confirmed after it had ended.
+    LateConfirmation,
     /// Something was taken back that was spent already.
     Debt,
     /// The same receipt again, from a till that was restored; not posted a second time.
@@ -59,6 +61,7 @@ impl ExceptionKind {
             Self::UnknownVoid => "unknown-void",
             Self::UnlinkedReturn => "unlinked-return",
             Self::FloorRedemption => "floor-redemption",
+            Self::LateConfirmation => "late-confirmation",
             Self::Debt => "debt",
             Self::ProbableReprint => "probable-reprint",
             Self::ReceiptConflict => "receipt-conflict",
@@ -78,7 +81,7 @@ impl ExceptionKind {
             Self::RuleFailed => &["correct-program", "adjust-member", "dismiss"],
             Self::ClockSuspect => &["set-clock", "dismiss"],
             Self::CaptureGap | Self::UnknownDocument => &["teach-template", "adjust-member", "dismiss"],
-            Self::UnknownVoid | Self::UnlinkedReturn | Self::Debt | Self::FloorRedemption => {
+            Self::UnknownVoid | Self::UnlinkedReturn | Self::Debt | Self::FloorRedemption | Self::LateConfirmation => {
                 &["adjust-member", "dismiss"]
             }
             Self::ProbableReprint | Self::ReceiptConflict => &["adjust-member", "dismiss"],

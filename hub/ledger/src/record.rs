@@ -68,7 +68,23 @@ pub fn record_exceptions(record: &Record) -> Vec<Exception> {
                 add(ExceptionKind::UnknownDocument, format!("{} {number}: {reason}", document.class));
             }
         }
-        Body::Void(_) | Body::Redemption(_) | Body::DayClose(_) | Body::PosTotals(_) => {}
+        Body::Confirmation(confirmation) if confirmation.late => {
+            add(
+                ExceptionKind::LateConfirmation,
+                format!("{} was confirmed after it had ended: the discount had been given", confirmation.reservation),
+            );
+        }
+        Body::Void(_)
+        | Body::Redemption(_)
+        | Body::DayClose(_)
+        | Body::PosTotals(_)
+        | Body::Reservation(_)
+        | Body::Release(_)
+        | Body::Confirmation(_)
+        | Body::Reversal(_)
+        | Body::ReverseRequest(_)
+        | Body::RightsReturned(_)
+        | Body::Succession(_) => {}
     }
     if record.clock_suspect {
         add(ExceptionKind::ClockSuspect, format!("the till did not trust its clock on {}", record.business_date));

@@ -6,8 +6,9 @@ use counterfoil_protocol::id::{Holder, MemberId};
 use crate::post::by_expiry;
 use crate::view::LedgerView;
 
-/// In this order debts are paid: what a till's disk left, what was taken back, what was lent below the floor.
-const ORDER: [DebtKind; 3] = [DebtKind::Restored, DebtKind::Clawback, DebtKind::Floor];
+/// In this order debts are paid: what a till's disk left, what was taken back, what was given late, what was lent below
+/// the floor.
+const ORDER: [DebtKind; 4] = [DebtKind::Restored, DebtKind::Clawback, DebtKind::Late, DebtKind::Floor];
 
 /// The `repay` entries that are due in one purse of a member: as much as is owed and held by head office.
 ///

@@ -19,7 +19,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         Just(Holder::Terminal(TILLS[1])),
         Just(Holder::Terminal(IncarnationId([77; 16])))
     ];
-    let debt = prop_oneof![Just(DebtKind::Clawback), Just(DebtKind::Floor), Just(DebtKind::Restored)];
+    let debt = prop::sample::select(DebtKind::ALL.to_vec());
     let lot = prop_oneof![Just(Lot::default()), Just(Lot { vests: None, expires: "2027-01-31".parse().ok() }),];
     (any_kind(), 0usize..2, lot, -3i64..60, prop::option::of(holder), prop::option::of(debt)).prop_map(
         |(kind, member, lot, units, to, debt)| {
@@ -84,7 +84,7 @@ proptest! {
         for (position, (till, entries)) in (1u64..).zip(&records) {
             post(&mut book, TILLS[*till], position, entries)?;
             for member in MEMBERS {
-                let owed: i64 = [DebtKind::Clawback, DebtKind::Floor, DebtKind::Restored]
+                let owed: i64 = DebtKind::ALL
                     .into_iter()
                     .map(|kind| book.debt(member, "points", kind).expect("a book can be read"))
                     .sum();

@@ -147,6 +147,7 @@ pub fn records() -> Vec<Record> {
     let rule = RuleUnits { rule: "base".into(), amount: 12, reason: "1 point for each pound".into(), for_hub: false };
     let paper = Source::Paper { device: "receipts".into(), from: 10, to: 900 };
     let sold = SaleRecord {
+        settles: None,
         sale: Sale { member: None, ..sale() },
         occurred_at_ms: NOON_MS,
         member: Some(member()),

@@ -84,6 +84,7 @@ pub(super) fn parse_account(text: &str) -> Result<Account, HubError> {
         "debt.clawback" => Account::Debt(DebtKind::Clawback),
         "debt.floor" => Account::Debt(DebtKind::Floor),
         "debt.restored" => Account::Debt(DebtKind::Restored),
+        "debt.late" => Account::Debt(DebtKind::Late),
         other => Account::Liability(parse(other.strip_prefix("liability:").unwrap_or(other), "holder")?),
     };
     Ok(account)

@@ -118,7 +118,17 @@ impl Act<'_> {
             Body::Redemption(redemption) => self.note_member_at(redemption.member, &incarnation.store)?,
             Body::DayClose(close) => self.write_day(incarnation, position, close)?,
             Body::PosTotals(totals) => self.write_pos_totals(incarnation, position, totals)?,
-            Body::CaptureGap(_) | Body::Document(_) => {}
+            Body::Reservation(reservation) => {
+                self.note_member_at(reservation.redemption.member, &incarnation.store)?;
+            }
+            Body::CaptureGap(_)
+            | Body::Document(_)
+            | Body::Release(_)
+            | Body::Confirmation(_)
+            | Body::Reversal(_)
+            | Body::ReverseRequest(_)
+            | Body::RightsReturned(_)
+            | Body::Succession(_) => {}
         }
         self.write_exceptions(incarnation, position, &exceptions)
     }

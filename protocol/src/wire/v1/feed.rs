@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Entry, Lot};
-use crate::id::{EntryId, IdentifierHash, MemberId};
+use crate::id::{EntryId, EventId, IdentifierHash, IncarnationId, MemberId};
 use crate::limits::BUCKET_COUNT;
 use crate::wire::sign::Sig;
 use crate::wire::v1::enrol::StoreSettings;
@@ -213,6 +213,58 @@ pub enum Change {
     /// A store's settings: for its tills.
     #[n(4)]
     Store(#[n(0)] StoreSettings),
+    /// Rights to be given back: for the terminal that holds them.
+    #[n(5)]
+    Recall(#[n(0)] Recall),
+    /// A redemption to be undone: for its author.
+    #[n(6)]
+    Reverse(#[n(0)] ReverseOrder),
+    /// The till is to give everything back and stop spending: for that terminal.
+    #[n(7)]
+    Retire(#[n(0)] RetireOrder),
+}
+
+/// Head office wants rights back that are idle where they are. The till gives back what it holds beyond `keep`, as far as
+/// no basket needs it; the same order again changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Recall {
+    /// Whose.
+    #[n(0)]
+    pub member: MemberId,
+    /// In which purse.
+    #[n(1)]
+    pub purse: String,
+    /// Units that may stay.
+    #[n(2)]
+    pub keep: i64,
+}
+
+/// A redemption of this till that somebody else wants undone. Carried out once, however often it comes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReverseOrder {
+    /// The redemption.
+    #[n(0)]
+    pub redemption: EventId,
+    /// Who asked: an event of another till, or an id of head office's.
+    #[n(1)]
+    pub request: String,
+    /// In words.
+    #[n(2)]
+    pub reason: Option<String>,
+}
+
+/// This incarnation is being retired.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RetireOrder {
+    /// Which.
+    #[n(0)]
+    pub incarnation: IncarnationId,
+    /// In words.
+    #[n(1)]
+    pub reason: String,
 }
 
 /// A page of the feed.

@@ -238,6 +238,7 @@ fn movement(entry: &Entry, author: Holder) -> Result<(Option<Holder>, Option<Hol
         EntryKind::Grant => hub_only(Some(Holder::Hub), entry.to),
         EntryKind::ReturnRights => Ok((Some(author), Some(Holder::Hub))),
         EntryKind::Transfer => Ok((Some(author), entry.to)),
+        EntryKind::Settle => hub_only(entry.to, Some(Holder::Hub)),
     }
 }
 

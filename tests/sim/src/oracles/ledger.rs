@@ -8,7 +8,7 @@ use counterfoil_protocol::id::{EntryId, Holder};
 
 use super::book::Place;
 
-const KINDS: [(&str, EntryKind); 12] = [
+const KINDS: [(&str, EntryKind); 13] = [
     ("accrue", EntryKind::Accrue),
     ("redeem", EntryKind::Redeem),
     ("reverse-accrual", EntryKind::ReverseAccrual),
@@ -21,10 +21,15 @@ const KINDS: [(&str, EntryKind); 12] = [
     ("transfer", EntryKind::Transfer),
     ("repay", EntryKind::Repay),
     ("write-off", EntryKind::WriteOff),
+    ("settle", EntryKind::Settle),
 ];
 
-const DEBTS: [(&str, DebtKind); 3] =
-    [("debt.clawback", DebtKind::Clawback), ("debt.floor", DebtKind::Floor), ("debt.restored", DebtKind::Restored)];
+const DEBTS: [(&str, DebtKind); 4] = [
+    ("debt.clawback", DebtKind::Clawback),
+    ("debt.floor", DebtKind::Floor),
+    ("debt.restored", DebtKind::Restored),
+    ("debt.late", DebtKind::Late),
+];
 
 /// The fact behind a published entry.
 ///

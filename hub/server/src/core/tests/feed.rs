@@ -16,6 +16,9 @@ fn kinds(page: &Page) -> Vec<&'static str> {
             Change::Grant(_) => "grant",
             Change::Program(_) => "program",
             Change::Store(_) => "store",
+            Change::Recall(_) => "recall",
+            Change::Reverse(_) => "reverse",
+            Change::Retire(_) => "retire",
         })
         .collect()
 }

@@ -298,6 +298,7 @@ pub fn sale_body(receipt: u32, member: Option<MemberId>, points: i64) -> Body {
     let award = Award { purse: "points".into(), amount: points, rules: vec![rule] };
     let is_award = member.is_some() && points > 0;
     Body::Sale(Box::new(SaleRecord {
+        settles: None,
         sale: Sale {
             receipt_number: format!("{receipt:06}"),
             occurred_at: "2026-11-24T12:00:00+00:00".into(),
