@@ -243,7 +243,7 @@ fn account(account: Account) -> String {
 
 /// Every entry that anybody may write, as the code decides it.
 fn accounts() -> String {
-    let kinds = (0u8..=11).map(|kind| minicbor::decode::<EntryKind>(&[kind]).expect("twelve kinds"));
+    let kinds = (0u8..=12).map(|kind| minicbor::decode::<EntryKind>(&[kind]).expect("thirteen kinds"));
     let (own, other) = (Holder::Terminal(IncarnationId([1; 16])), Holder::Terminal(IncarnationId([2; 16])));
     let mut text = format!("{:<23}{:<10}{:<10}{:<10}{:<26}credit\n", "   kind", "author", "to", "debt", "debit");
     for (number, kind) in kinds.enumerate() {
@@ -255,7 +255,7 @@ fn accounts() -> String {
                 if author == Holder::Hub && to == Some(other) {
                     continue;
                 }
-                for debt in [None, Some(DebtKind::Clawback), Some(DebtKind::Floor), Some(DebtKind::Restored)] {
+                for debt in std::iter::once(None).chain(DebtKind::ALL.map(Some)) {
                     let member = counterfoil_protocol::id::MemberId([0; 16]);
                     let entry = Entry { kind, member, purse: String::new(), lot: Lot::default(), units: 1, to, debt };
                     let Ok((debit, credit)) = entry.accounts(author) else { continue };
@@ -263,7 +263,8 @@ fn accounts() -> String {
                     let debt = debt.map_or("-", DebtKind::as_str);
                     let (mut debit, mut credit) = (account(debit), account(credit));
                     if author == Holder::Hub {
-                        (debit, credit) = (debit.replace("author", "receiver"), credit.replace("author", "receiver"));
+                        let whose = if kind == EntryKind::Settle { "settled" } else { "receiver" };
+                        (debit, credit) = (debit.replace("author", whose), credit.replace("author", whose));
                     }
                     let _ = writeln!(text, "{name:<23}{author_name:<10}{to_name:<10}{debt:<10}{debit:<26}{credit}");
                 }
