@@ -45,6 +45,8 @@ pub const PROGRAM_REWARD_COUNT_MAX: usize = 500;
 pub const PROGRAM_NAME_CHAR_COUNT_MAX: usize = 64;
 /// Characters of any text in a program.
 pub const PROGRAM_TEXT_CHAR_COUNT_MAX: usize = 1_024;
+/// Years of the longest period in a program.
+pub const PERIOD_YEARS_MAX: u32 = 100;
 /// Bytes of one condition.
 pub const CONDITION_BYTES_MAX: usize = 1_024;
 /// Words and signs of one condition, before it is parsed.

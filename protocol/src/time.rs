@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date as CivilDate;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::program::LocalTime;
@@ -59,6 +59,19 @@ impl Date {
     /// The day after; itself at the end of the calendar.
     pub fn tomorrow(self) -> Self {
         Self(self.0.tomorrow().unwrap_or(self.0))
+    }
+
+    /// Later by so many months, then by so many days. A day that the month does not have is its last: 31 January
+    /// and a month is 28 or 29 February. The last day of the calendar where it ends before.
+    pub fn plus(self, months: u32, days: u32) -> Self {
+        let add = |date: CivilDate, span: Result<Span, jiff::Error>| span.and_then(|span| date.checked_add(span));
+        let later = add(self.0, Span::new().try_months(months)).and_then(|date| add(date, Span::new().try_days(days)));
+        Self(later.unwrap_or(CivilDate::MAX))
+    }
+
+    /// The last day of its month.
+    pub fn month_end(self) -> Self {
+        Self(self.0.last_of_month())
     }
 }
 

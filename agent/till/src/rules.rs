@@ -70,7 +70,7 @@ impl Programs {
 pub(crate) fn unit_words(program: Option<&Program>, purse: &str) -> String {
     match program.and_then(|program| program.purse(purse)).map(|purse| purse.kind) {
         Some(PurseKind::Stamps) => format!("{purse} stamps"),
-        Some(PurseKind::Points) | None => purse.to_owned(),
+        Some(PurseKind::Points | PurseKind::GiftCard | PurseKind::Voucher) | None => purse.to_owned(),
     }
 }
 

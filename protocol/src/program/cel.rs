@@ -39,6 +39,7 @@ pub(super) struct Condition {
     source: String,
     tree: IdedExpr,
     reads_visits: bool,
+    reads_only_line: bool,
     cost: u64,
 }
 
@@ -65,8 +66,13 @@ impl Condition {
             Type::Bool => {}
             other => return Err(format!("a condition is true or false, this is {}", other.name())),
         }
-        let condition =
-            Self { source: source.to_owned(), tree, reads_visits: check.reads_visits(), cost: check.cost() };
+        let condition = Self {
+            source: source.to_owned(),
+            tree,
+            reads_visits: check.reads_visits(),
+            reads_only_line: check.reads_only_line(),
+            cost: check.cost(),
+        };
         condition.try_samples(scope)?;
         Ok(condition)
     }
@@ -79,6 +85,11 @@ impl Condition {
     /// Whether it reads `member.visits`.
     pub(super) fn reads_visits(&self) -> bool {
         self.reads_visits
+    }
+
+    /// Whether it reads nothing but `line`.
+    pub(super) fn reads_only_line(&self) -> bool {
+        self.reads_only_line
     }
 
     /// What it costs for the largest sale there is, in nodes evaluated.

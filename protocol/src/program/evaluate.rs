@@ -91,6 +91,20 @@ impl Evaluation {
 }
 
 pub(super) fn evaluate(program: &Checked, basket: &Basket<'_>) -> Evaluation {
+    if basket.sale.kind == SaleKind::Return {
+        let mut evaluation = Evaluation::default();
+        program.rules.iter().for_each(|rule| evaluation.skip(rule, "a return accrues nothing"));
+        return evaluation;
+    }
+    evaluate_rules(program, basket, |_| true)
+}
+
+/// A return, too, is taken as the sale of its goods.
+pub(super) fn evaluate_base(program: &Checked, basket: &Basket<'_>) -> Evaluation {
+    evaluate_rules(program, basket, Rule::is_base)
+}
+
+fn evaluate_rules(program: &Checked, basket: &Basket<'_>, counts: impl Fn(&Rule) -> bool) -> Evaluation {
     let mut evaluation = Evaluation::default();
     let priced = match Priced::of(program, basket.sale) {
         Ok(priced) => priced,
@@ -105,6 +119,10 @@ pub(super) fn evaluate(program: &Checked, basket: &Basket<'_>) -> Evaluation {
     evaluation.eligible_minor = priced.eligible_minor();
     let facts = Facts::new(basket, evaluation.eligible_minor);
     for rule in &program.rules {
+        if !counts(rule) {
+            evaluation.skip(rule, "it depends on more than the goods");
+            continue;
+        }
         apply(program, rule, basket.sale, &priced, &facts, &mut evaluation);
     }
     evaluation
@@ -243,9 +261,6 @@ struct Priced {
 impl Priced {
     fn of(program: &Checked, sale: &Sale) -> Result<Self, Unfit> {
         let plain = |why: &str| Unfit { why: why.to_owned(), is_failure: false };
-        if sale.kind == SaleKind::Return {
-            return Err(plain("a return accrues nothing"));
-        }
         if sale.currency != program.currency {
             let (sale, program) = (shortened(&sale.currency), &program.currency);
             return Err(Unfit {

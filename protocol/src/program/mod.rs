@@ -9,7 +9,11 @@ mod cel;
 mod document;
 mod evaluate;
 mod fields;
+mod json;
+mod period;
+mod policy;
 mod problems;
+mod purse;
 mod quantity;
 mod read;
 mod share;
@@ -24,7 +28,10 @@ use serde::{Deserialize, Serialize};
 
 use self::cel::Condition;
 pub use self::evaluate::{Basket, Evaluation, Skipped};
+pub use self::period::{Period, PeriodError};
+pub use self::policy::{Floor, OfflinePolicy, ReturnPolicy, ReturnedReward, Share, UnlinkedReturn};
 pub use self::problems::{Problem, Problems};
+pub use self::purse::{Clawback, Purse, PurseKind, RedeemSteps, UnitValue};
 pub use self::trial::{Trial, TrialError};
 use crate::limits::{PROGRAM_BYTES_MAX, PROGRAM_STACK_BYTES};
 
@@ -70,27 +77,6 @@ pub struct MemberInputs {
     pub accrued_today: BTreeMap<String, i64>,
 }
 
-/// What a purse holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PurseKind {
-    /// Points.
-    Points,
-    /// A stamp card.
-    Stamps,
-}
-
-/// A kind of value that members hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purse {
-    /// Its name, as entries carry it.
-    pub name: String,
-    /// What it holds.
-    pub kind: PurseKind,
-    /// Whether the till that accrued may redeem at once.
-    pub spend_fresh: bool,
-}
-
 /// What a redeemed reward gives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -116,31 +102,6 @@ pub struct Reward {
     pub cost_units: i64,
     /// What it gives.
     pub benefit: Benefit,
-}
-
-/// What happens to a return whose original sale nobody knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UnlinkedReturn {
-    /// It goes to the exceptions list.
-    #[default]
-    Exception,
-}
-
-/// What happens to units redeemed for goods that come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReturnedReward {
-    /// They are given back.
-    #[default]
-    GiveBack,
-}
-
-/// How returns are treated: the defaults are all there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ReturnPolicy {
-    /// A return without its sale.
-    pub unlinked: UnlinkedReturn,
-    /// A return of what a reward paid for.
-    pub reward: ReturnedReward,
 }
 
 /// How a rule counts.
@@ -179,6 +140,16 @@ impl Rule {
     fn is_for_hub(&self) -> bool {
         [&self.lines, &self.when].into_iter().flatten().any(Condition::reads_visits)
     }
+
+    /// Whether what it gives belongs to the goods alone: no `when`, `lines` that read nothing but the line, and
+    /// nothing given once per sale.
+    fn is_base(&self) -> bool {
+        let is_of_goods = match self.award {
+            AwardKind::Every { .. } | AwardKind::Each { .. } => true,
+            AwardKind::Flat { .. } => false,
+        };
+        is_of_goods && self.when.is_none() && self.lines.as_ref().is_none_or(Condition::reads_only_line)
+    }
 }
 
 /// A program that says only what this version does.
@@ -189,6 +160,7 @@ struct Checked {
     time_zone: String,
     purses: BTreeMap<String, Purse>,
     returns: ReturnPolicy,
+    offline: OfflinePolicy,
     rules: Vec<Rule>,
     rewards: Vec<Reward>,
 }
@@ -280,94 +252,23 @@ impl Program {
         &self.0.returns
     }
 
+    /// What tills may do that are cut off.
+    pub fn offline(&self) -> &OfflinePolicy {
+        &self.0.offline
+    }
+
     /// What a sale accrues, rule by rule, with reasons. Total: whatever the sale holds, it answers; a rule that
     /// cannot be computed gives nothing and is named among the failures.
     pub fn evaluate(&self, basket: &Basket<'_>) -> Evaluation {
         evaluate::evaluate(&self.0, basket)
     }
-}
 
-/// The canonical JSON of a program, key by key.
-mod json {
-    use std::collections::BTreeMap;
-
-    use serde::Serialize;
-
-    use super::{AwardKind, Benefit, Checked, PurseKind};
-
-    #[derive(Serialize)]
-    pub(super) struct Document<'a> {
-        program: &'a str,
-        currency: &'a str,
-        time_zone: &'a str,
-        purse: BTreeMap<&'a str, Purse>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        earn: Vec<Earn<'a>>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        reward: Vec<Reward<'a>>,
-    }
-
-    #[derive(Serialize)]
-    struct Purse {
-        kind: PurseKind,
-        spend_fresh: bool,
-    }
-
-    #[derive(Serialize)]
-    struct Earn<'a> {
-        id: &'a str,
-        purse: &'a str,
-        award: AwardKind,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        lines: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        when: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'a str>,
-    }
-
-    #[derive(Serialize)]
-    struct Reward<'a> {
-        id: &'a str,
-        title: &'a str,
-        cost: Cost<'a>,
-        benefit: &'a Benefit,
-    }
-
-    #[derive(Serialize)]
-    struct Cost<'a> {
-        purse: &'a str,
-        amount: i64,
-    }
-
-    impl<'a> Document<'a> {
-        pub(super) fn of(checked: &'a Checked) -> Self {
-            let earn = |rule: &'a super::Rule| Earn {
-                id: &rule.id,
-                purse: &rule.purse,
-                award: rule.award,
-                lines: rule.lines.as_ref().map(super::Condition::source),
-                when: rule.when.as_ref().map(super::Condition::source),
-                reason: rule.reason.as_deref(),
-            };
-            let reward = |reward: &'a super::Reward| Reward {
-                id: &reward.id,
-                title: &reward.title,
-                cost: Cost { purse: &reward.cost_purse, amount: reward.cost_units },
-                benefit: &reward.benefit,
-            };
-            Self {
-                program: &checked.name,
-                currency: &checked.currency,
-                time_zone: &checked.time_zone,
-                purse: checked
-                    .purses
-                    .values()
-                    .map(|purse| (purse.name.as_str(), Purse { kind: purse.kind, spend_fresh: purse.spend_fresh }))
-                    .collect(),
-                earn: checked.rules.iter().map(earn).collect(),
-                reward: checked.rewards.iter().map(reward).collect(),
-            }
-        }
+    /// What the goods of a basket give by themselves, whoever buys them and when: what a return without its sale
+    /// takes back under [`UnlinkedReturn::ReverseBase`]. Takes a return as the sale of its goods, and counts only
+    /// base rules: without `when`, with `lines` that read nothing but `line` (member, time, and the rest of the
+    /// original sale are not known), and never `flat`, which is for a sale and not for its goods, so that goods
+    /// brought back one by one would each take it back. The other rules are named among the skipped.
+    pub fn evaluate_base(&self, basket: &Basket<'_>) -> Evaluation {
+        evaluate::evaluate_base(&self.0, basket)
     }
 }

@@ -26,6 +26,23 @@ pub(super) fn parse(text: &str) -> Option<i128> {
     Some(sign * value)
 }
 
+/// Thousandths in a whole.
+const WHOLE_THOUSANDTHS: u32 = 1_000;
+
+/// The exact value of a decimal string from 0 to 1 in thousandths; `None` where it is none, or is finer than that.
+pub(super) fn share_thousandths(text: &str) -> Option<u32> {
+    let value = parse(text)?;
+    let thousandth = BILLIONTHS / i128::from(WHOLE_THOUSANDTHS);
+    let share = u32::try_from(value / thousandth).ok()?;
+    (value % thousandth == 0 && share <= WHOLE_THOUSANDTHS).then_some(share)
+}
+
+/// Thousandths as the shortest decimal string.
+pub(super) fn share_text(thousandths: u32) -> String {
+    let text = format!("{}.{:03}", thousandths / WHOLE_THOUSANDTHS, thousandths % WHOLE_THOUSANDTHS);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +71,29 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(parse(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn shares_are_exact() {
+        let cases = [
+            ("0", Some(0)),
+            ("0.75", Some(750)),
+            ("1", Some(1_000)),
+            ("1.000", Some(1_000)),
+            ("0.001", Some(1)),
+            ("0.0005", None),
+            ("1.001", None),
+            ("-0.001", None),
+            ("-1", None),
+            ("75 %", None),
+            ("999999999999999", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(share_thousandths(text), expected, "{text:?}");
+        }
+        for thousandths in 0..=WHOLE_THOUSANDTHS {
+            assert_eq!(share_thousandths(&share_text(thousandths)), Some(thousandths));
+        }
+        assert_eq!((share_text(0), share_text(800), share_text(1_000)), ("0".into(), "0.8".into(), "1".into()));
     }
 }

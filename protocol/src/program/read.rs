@@ -3,16 +3,19 @@
 //! Nothing is guessed and nothing is skipped. What a later version brings is refused by name, so that no file
 //! says something that tills would not do. Reports as many problems as it can find in one pass.
 
+mod policies;
+mod purses;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cel::{Condition, Scope};
 use super::document::{Field, Node, NodeValue};
 use super::problems::{At, Problems};
 use super::words::nearest;
-use super::{AwardKind, Benefit, Checked, Purse, PurseKind, ReturnPolicy, Reward, Rule};
+use super::{AwardKind, Benefit, Checked, Purse, PurseKind, Reward, Rule};
 use crate::limits::{
-    ENTRY_UNITS_MAX, PROGRAM_COST_MAX, PROGRAM_NAME_CHAR_COUNT_MAX, PROGRAM_PURSE_COUNT_MAX, PROGRAM_REWARD_COUNT_MAX,
-    PROGRAM_RULE_COUNT_MAX, PROGRAM_TEXT_CHAR_COUNT_MAX,
+    ENTRY_UNITS_MAX, PROGRAM_COST_MAX, PROGRAM_NAME_CHAR_COUNT_MAX, PROGRAM_REWARD_COUNT_MAX, PROGRAM_RULE_COUNT_MAX,
+    PROGRAM_TEXT_CHAR_COUNT_MAX,
 };
 use crate::time::StoreCalendar;
 
@@ -61,8 +64,8 @@ impl Reader {
         let top = self.section(root)?;
         self.keys(
             top,
-            &["program", "currency", "time_zone", "purse", "eligible", "returns", "earn", "reward"],
-            &["category", "tier", "referral", "offline"],
+            &["program", "currency", "time_zone", "purse", "eligible", "returns", "earn", "reward", "offline"],
+            &["category", "tier", "referral"],
         );
         let name = self.name(top, "program");
         let currency = self.currency(top);
@@ -70,10 +73,9 @@ impl Reader {
         if let Some(eligible) = top.find("eligible") {
             self.eligible(eligible);
         }
-        if let Some(returns) = top.find("returns") {
-            self.returns(returns);
-        }
+        let returns = self.returns(top);
         let purses = self.purses(top);
+        let offline = self.offline(top, &purses);
         let rules = self.list(top, "earn", PROGRAM_RULE_COUNT_MAX, |reader, node| reader.rule(node, &purses));
         let rewards = self.list(top, "reward", PROGRAM_REWARD_COUNT_MAX, |reader, node| reader.reward(node, &purses));
         let conditions = rules.iter().flat_map(|rule| [&rule.lines, &rule.when]).flatten();
@@ -92,7 +94,8 @@ impl Reader {
             currency: currency?,
             time_zone: time_zone?,
             purses,
-            returns: ReturnPolicy::default(),
+            returns,
+            offline,
             rules,
             rewards,
         })
@@ -118,47 +121,6 @@ impl Reader {
         }
     }
 
-    fn purses(&mut self, top: Section<'_>) -> BTreeMap<String, Purse> {
-        let mut purses = BTreeMap::new();
-        let Some(node) = top.find("purse") else {
-            self.problems.add(top.at, "a program needs at least one purse: add [purse.points] with kind = \"points\"");
-            return purses;
-        };
-        let Some(section) = self.section(node) else { return purses };
-        if section.fields.len() > PROGRAM_PURSE_COUNT_MAX {
-            self.problems.add(&node.at, format!("more than {PROGRAM_PURSE_COUNT_MAX} purses"));
-        }
-        for field in section.fields {
-            if !self.is_name(&field.key, &field.key_at) {
-                continue;
-            }
-            // A purse that does not read is still known by name, so that what refers to it is not blamed.
-            let purse = self.purse(field);
-            purses.insert(field.key.clone(), purse);
-        }
-        purses
-    }
-
-    fn purse(&mut self, field: &Field) -> Purse {
-        let mut purse = Purse { name: field.key.clone(), kind: PurseKind::Points, spend_fresh: false };
-        let Some(section) = self.section(&field.node) else { return purse };
-        self.keys(section, &["kind", "spend_fresh"], &["expires", "vests", "value", "redeem", "clawback", "account"]);
-        if let Some((kind, at)) = self.needed_text(section, "kind") {
-            match kind.as_str() {
-                "points" => purse.kind = PurseKind::Points,
-                "stamps" => purse.kind = PurseKind::Stamps,
-                _ => self.choice(at, &kind, &["points", "stamps"], &["gift-card", "voucher"]),
-            }
-        }
-        if let Some(flag) = section.find("spend_fresh") {
-            match flag.value {
-                NodeValue::Flag(value) => purse.spend_fresh = value,
-                _ => self.wrong_type(flag, "true or false"),
-            }
-        }
-        purse
-    }
-
     /// Only the defaults can be said yet.
     fn eligible(&mut self, node: &Node) {
         let Some(section) = self.section(node) else { return };
@@ -166,13 +128,6 @@ impl Reader {
         self.default_text(section, "basis", "paid", &["before-tax", "before-discount"]);
         self.default_list(section, "exclude_kinds", &EXCLUDED_KINDS);
         self.default_list(section, "exclude_tenders", &EXCLUDED_TENDERS);
-    }
-
-    fn returns(&mut self, node: &Node) {
-        let Some(section) = self.section(node) else { return };
-        self.keys(section, &["unlinked", "reward"], &[]);
-        self.default_text(section, "unlinked", "exception", &["ignore", "reverse-base"]);
-        self.default_text(section, "reward", "give-back", &["keep"]);
     }
 
     fn default_text(&mut self, section: Section<'_>, key: &str, default: &str, later: &[&str]) {
@@ -213,6 +168,7 @@ impl Reader {
             self.missing(section, "award", ": for example award = { every = 100, give = 1 }");
         }
         let award = award.and_then(|node| self.award(node));
+        self.fits_purse(section, award, purse.as_ref().and_then(|name| purses.get(name)));
         let lines = self.condition(section, "lines", Scope::Lines);
         let when = self.condition(section, "when", Scope::When);
         let reason = self.optional_text(section, "reason");
@@ -241,6 +197,21 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Money is not earned, and a voucher is whole.
+    fn fits_purse(&mut self, section: Section<'_>, award: Option<AwardKind>, purse: Option<&Purse>) {
+        let Some(purse) = purse else { return };
+        let (key, message) = match (purse.kind, award) {
+            (PurseKind::GiftCard, _) => {
+                ("purse", "a gift card is money, which no rule gives: give points or a voucher instead")
+            }
+            (PurseKind::Voucher, Some(AwardKind::Every { .. } | AwardKind::Each { .. })) => {
+                ("award", "vouchers are given once per sale: write award = { flat = 1 }")
+            }
+            _ => return,
+        };
+        self.problems.add(section.find(key).map_or(section.at, |node| &node.at), message);
     }
 
     fn reward(&mut self, node: &Node, purses: &BTreeMap<String, Purse>) -> Option<Reward> {
@@ -286,15 +257,20 @@ impl Reader {
 
     fn purse_name(&mut self, section: Section<'_>, key: &str, purses: &BTreeMap<String, Purse>) -> Option<String> {
         let (name, at) = self.needed_text(section, key)?;
-        if purses.contains_key(&name) {
-            return Some(name);
+        self.is_purse(&name, at, purses).then_some(name)
+    }
+
+    fn is_purse(&mut self, name: &str, at: &At, purses: &BTreeMap<String, Purse>) -> bool {
+        if purses.contains_key(name) {
+            return true;
         }
+        let name = shortened(name);
         let hint = match nearest(&name, purses.keys().map(String::as_str)) {
             Some(near) => format!("; did you mean {near:?}?"),
             None => format!(": add [purse.{name}], or name one of the purses"),
         };
         self.problems.add(at, format!("there is no purse {name:?}{hint}"));
-        None
+        false
     }
 
     fn list<T>(

@@ -22,11 +22,13 @@ pub(super) fn money(minor: i128, currency: &str) -> String {
     format!("{sign}{whole}{point}{fraction} {currency}")
 }
 
-/// Units as `1 point`, `20 stamps`.
+/// Units as `1 point`, `20 stamps`; a gift card's units are money, which [`money`] says better.
 pub(super) fn units(count: i64, kind: PurseKind) -> String {
     let (one, many) = match kind {
         PurseKind::Points => ("point", "points"),
         PurseKind::Stamps => ("stamp", "stamps"),
+        PurseKind::GiftCard => ("minor unit", "minor units"),
+        PurseKind::Voucher => ("voucher", "vouchers"),
     };
     format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -18,6 +18,7 @@ pub(super) struct Check {
     variables: Vec<(String, Type)>,
     node_count: usize,
     reads_visits: bool,
+    reads_only_line: bool,
     in_loop: bool,
     cost: u64,
     /// How often the present part is evaluated.
@@ -27,12 +28,26 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn new(scope: Scope) -> Self {
         let times = if scope == Scope::Lines { SALE_LINE_COUNT_MAX as u64 } else { 1 };
-        Self { scope, variables: Vec::new(), node_count: 0, reads_visits: false, in_loop: false, cost: 0, times }
+        Self {
+            scope,
+            variables: Vec::new(),
+            node_count: 0,
+            reads_visits: false,
+            reads_only_line: true,
+            in_loop: false,
+            cost: 0,
+            times,
+        }
     }
 
     /// Whether the tree read `member.visits`.
     pub(super) fn reads_visits(&self) -> bool {
         self.reads_visits
+    }
+
+    /// Whether the tree read nothing but `line`.
+    pub(super) fn reads_only_line(&self) -> bool {
+        self.reads_only_line
     }
 
     /// What the tree costs for the largest sale there is, in nodes evaluated.
@@ -90,7 +105,7 @@ impl Check {
         }
     }
 
-    fn name(&self, name: &str) -> Result<Type, String> {
+    fn name(&mut self, name: &str) -> Result<Type, String> {
         if let Some((_, found)) = self.variables.iter().rev().find(|(variable, _)| variable == name) {
             return Ok(*found);
         }
@@ -98,7 +113,10 @@ impl Check {
             Some((_, Record::Line)) if self.scope == Scope::When => {
                 Err("`line` is for `lines`; here, ask `sale.lines.exists(line, …)`".to_owned())
             }
-            Some((_, record)) => Ok(Type::Record(*record)),
+            Some((_, record)) => {
+                self.reads_only_line &= *record == Record::Line;
+                Ok(Type::Record(*record))
+            }
             None => {
                 let known = ROOTS.iter().map(|(root, _)| *root);
                 let hint = nearest(name, known.clone()).map_or_else(
