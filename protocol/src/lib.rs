@@ -14,5 +14,6 @@ pub mod program;
 pub mod record;
 pub mod sale;
 pub mod session;
+pub mod succession;
 pub mod time;
 pub mod wire;

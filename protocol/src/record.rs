@@ -63,7 +63,7 @@ pub struct Idempotency {
 }
 
 /// Where a record was first written, when a restored till journals its branch again. Positions that such a record's
-/// body names are positions of the origin's journal.
+/// body names are positions of the origin's journal; the ranges of a day close name their journals themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Origin {
@@ -76,6 +76,9 @@ pub struct Origin {
     /// The chain there.
     #[n(2)]
     pub chain: Chain,
+    /// Where it was copied from, when that was a copy itself (a till restored twice).
+    #[n(3)]
+    pub copied_from: Option<EventId>,
 }
 
 /// How a record reached the till.

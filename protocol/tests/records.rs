@@ -231,7 +231,12 @@ fn any_record() -> impl Strategy<Value = Record> {
             idempotency: key.map(|key| Idempotency { key, request: Digest::of(&[b"request"]) }),
             body,
             entries,
-            origin: origin.map(|id| Origin { incarnation: IncarnationId(id), position: 9, chain: Digest::of(&[b"o"]) }),
+            origin: origin.map(|id| Origin {
+                incarnation: IncarnationId(id),
+                position: 9,
+                chain: Digest::of(&[b"o"]),
+                copied_from: None,
+            }),
             marks: vec!["arithmetic".into()],
         },
     )

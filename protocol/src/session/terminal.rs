@@ -117,6 +117,16 @@ impl TerminalSession {
         self.advance(now);
     }
 
+    /// The journal is another one (the next incarnation's), or head office knows less of it than it once said: from now
+    /// on these numbers count. Exchanges in flight are forgotten; their answers are about what was.
+    pub fn handle_journal(&mut self, head: u64, acknowledged: u64, now: Millis) {
+        (self.head, self.acknowledged) = (head, acknowledged.min(head));
+        (self.push, self.pull) = (Lane::Idle, Lane::Idle);
+        (self.push_failures, self.pull_failures, self.pull_wait_ms) = (0, 0, 0);
+        self.outputs.retain(|output| !matches!(output, Output::Push { .. } | Output::Pull { .. }));
+        self.advance(now);
+    }
+
     /// Somebody has reason to believe the line is back: lanes in waiting try at once.
     pub fn handle_hint(&mut self, now: Millis) {
         for lane in [&mut self.push, &mut self.pull] {
@@ -316,6 +326,20 @@ mod tests {
         session.handle_push_answer(push.unwrap(), Ok(3), Millis(2));
         assert_eq!(session.acknowledged, 0);
         assert!(drain(&mut session).is_empty());
+    }
+
+    #[test]
+    fn another_journal_is_pushed_from_where_head_office_knows_it() {
+        let mut session = TerminalSession::new(9, 7, 1, Millis(0));
+        let (push, pull) = tickets(&drain(&mut session));
+        session.handle_journal(4, 0, Millis(1));
+        let outputs = drain(&mut session);
+        assert!(matches!(outputs[..], [Output::Push { after: 0, .. }, Output::Pull { wait_ms: 0, .. }]), "{outputs:?}");
+        session.handle_push_answer(push.unwrap(), Ok(9), Millis(2));
+        session.handle_pull_answer(pull.unwrap(), Ok(false), Millis(2));
+        assert_eq!(session.acknowledged, 0, "what was asked of the other journal is no answer for this one");
+        session.handle_push_answer(tickets(&outputs).0.unwrap(), Ok(4), Millis(3));
+        assert_eq!(session.acknowledged, 4);
     }
 
     proptest! {

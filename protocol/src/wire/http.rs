@@ -26,6 +26,11 @@ pub const GRANTS_PATH: &str = "/v1/sync/grants";
 /// Path of the enrolment endpoint.
 pub const ENROL_PATH: &str = "/v1/terminals/enroll";
 
+/// Path of the succession endpoint: a till whose database is older than what it sent asks for another life.
+pub const SUCCEED_PATH: &str = "/v1/sync/succeed";
+/// Path of the report endpoint: a head office in a new epoch takes what its tills still have.
+pub const REPORT_PATH: &str = "/v1/sync/report";
+
 /// Headers that are absent or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the request's {0} header is missing or malformed")]

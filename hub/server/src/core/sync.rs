@@ -66,7 +66,7 @@ impl Refused {
             RefusalKind::Malformed => 400,
             RefusalKind::Version => 426,
             RefusalKind::Gap | RefusalKind::Behind | RefusalKind::Epoch => 409,
-            RefusalKind::Retired => 403,
+            RefusalKind::Retired | RefusalKind::Quarantined => 403,
             RefusalKind::Busy => 503,
         };
         let epoch = (kind == RefusalKind::Epoch).then_some(epoch);

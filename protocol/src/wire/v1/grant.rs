@@ -154,10 +154,13 @@ pub enum RefusalKind {
     /// The hub has another epoch.
     #[n(5)]
     Epoch,
-    /// The terminal is retired or quarantined.
+    /// The incarnation is settled: retired, or followed by another.
     #[n(6)]
     Retired,
     /// The hub cannot now; try later.
     #[n(7)]
     Busy,
+    /// Another disk with this key went on as the next incarnation: there are two of this till, and a person decides.
+    #[n(8)]
+    Quarantined,
 }
