@@ -114,9 +114,10 @@ impl Shell {
         let Some(grants) = &self.grants else {
             return false;
         };
+        let now = self.clock.now();
         let question = move |till: &Till, id: &str| {
             let subject = till.subject(&who).ok()?;
-            till.grant_request(id, subject, want).ok()
+            till.grant_request(id, subject, want, now).ok()
         };
         match grants.ask(question).await {
             Asked::Answered => true,

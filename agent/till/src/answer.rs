@@ -117,6 +117,14 @@ pub enum RedemptionState {
     Redeemed,
     /// Held for a basket.
     Reserved,
+    /// The basket was given up: nothing was spent.
+    Cancelled,
+    /// The basket's sale did not come in time: nothing was spent.
+    TimedOut,
+    /// It was spent, and given back.
+    Reversed,
+    /// Another author's: its author, or head office, is asked to give it back.
+    ReverseRequested,
 }
 
 /// Answer to a redemption.
@@ -128,22 +136,54 @@ pub struct RedemptionAnswer {
     pub state: RedemptionState,
     /// When a reservation frees itself.
     pub expires_at: Option<String>,
-    /// Whose.
-    pub member_id: MemberId,
+    /// Whose; `None` where it is another author's, which only its author knows.
+    pub member_id: Option<MemberId>,
     /// The reward, where it is one.
     pub reward_id: Option<String>,
-    /// The purse.
-    pub purse: String,
-    /// Units spent.
-    pub amount: i64,
+    /// The purse; `None` as above.
+    pub purse: Option<String>,
+    /// Units spent or reserved; `None` as above.
+    pub amount: Option<i64>,
     /// What the member gets, as the program says it.
     pub benefit: Option<serde_json::Value>,
-    /// By what right.
-    pub rights: Rights,
+    /// By what right; `None` as above.
+    pub rights: Option<Rights>,
     /// The member's purses after it.
     pub purses: Vec<PurseAmounts>,
+    /// What is odd about it: `floor-soft-limit` (the till's floor is more than half used up), `late` (confirmed after
+    /// its reservation had ended).
+    #[serde(default)]
+    pub marks: Vec<String>,
     /// Where it stands in the journal.
     pub journal_position: u64,
+}
+
+/// How much of what a till may overspend without the line is used up. Counts what head office has not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FloorState {
+    /// The purse.
+    pub purse: String,
+    /// Units owed by this till's floor redemptions, open reservations included.
+    pub used_units: i64,
+    /// From here the till warns.
+    pub soft_units: i64,
+    /// Here it stops.
+    pub hard_units: i64,
+}
+
+/// What carrying out head office's orders came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrdersReport {
+    /// Orders done with, also those that had nothing left to do.
+    pub orders: usize,
+    /// Units given back.
+    pub returned_units: i64,
+    /// Redemptions undone.
+    pub reversed: usize,
+    /// The till is retired now.
+    pub retired: bool,
+    /// Orders that were not carried out, in words: for the log.
+    pub notes: Vec<String>,
 }
 
 /// Units that end soon.
@@ -353,6 +393,8 @@ pub struct TillStatus {
     pub program: Option<ProgramStatus>,
     /// The open business day; `None`: it opens with the next record.
     pub day: Option<DayStatus>,
+    /// What may be overspent without the line, purse by purse.
+    pub floors: Vec<FloorState>,
     /// Whether the till may spend.
     pub sound: bool,
     /// What stands against it and what to do.

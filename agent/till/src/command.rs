@@ -77,8 +77,10 @@ pub struct Redeem {
     pub operator: Option<String>,
     /// What the shell knows: `Granted` when head office was asked for this redemption and answered.
     pub rights: Rights,
-    /// Hold the units under `sale_ref` instead of spending them. Comes later: refused by name.
+    /// Hold the units under `sale_ref` instead of spending them.
     pub reserve: bool,
+    /// What the shell knows: head office was to be asked and could not be. Only then is the offline floor used.
+    pub cut_off: bool,
 }
 
 /// One span of a printer's stream and what it turned out to be.

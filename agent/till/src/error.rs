@@ -5,6 +5,7 @@ use counterfoil_protocol::id::EventId;
 use counterfoil_protocol::time::CalendarError;
 use counterfoil_protocol::wire::v1::feed::MemberStatus;
 
+use crate::answer::RedemptionState;
 use crate::marker::WitnessError;
 use crate::standing::Standing;
 
@@ -42,8 +43,44 @@ pub struct NotSpendable {
     pub spendable: i64,
     /// What was asked.
     pub asked: i64,
+    /// Kept for baskets that are open here.
+    pub reserved: i64,
+    /// Not vested yet.
+    pub pending: i64,
     /// Head office was asked and answered.
     pub online: bool,
+    /// The offline floor was tried, and this limit of it refused.
+    pub floor: Option<FloorRefusal>,
+}
+
+/// A limit of the offline floor, with what it still allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloorRefusal {
+    /// By one redemption.
+    Redemption {
+        /// Units that one redemption may overspend.
+        left: i64,
+    },
+    /// By one member in one outage.
+    Member {
+        /// Units that this member may still overspend.
+        left: i64,
+    },
+    /// By the whole till in one outage.
+    Till {
+        /// Units that this till may still overspend.
+        left: i64,
+    },
+}
+
+impl std::fmt::Display for FloorRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Redemption { left } => write!(f, "without the line at most {left} more can be given at once"),
+            Self::Member { left } => write!(f, "without the line this member can have at most {left} more"),
+            Self::Till { left } => write!(f, "without the line this till can give at most {left} more"),
+        }
+    }
 }
 
 impl std::fmt::Display for NotSpendable {
@@ -52,12 +89,18 @@ impl std::fmt::Display for NotSpendable {
         if asked > balance {
             return write!(f, "{asked} {unit} are needed and the member has {balance}.");
         }
-        let rest = if self.online {
-            "the rest waits at another till and comes back later"
-        } else {
-            "the rest needs the line to head office"
-        };
-        write!(f, "{spendable} of {balance} {unit} can be used here now; {rest}.")
+        write!(f, "{spendable} of {balance} {unit} can be used here now; ")?;
+        match self.floor {
+            Some(limit) => write!(f, "{limit}."),
+            None if balance - self.reserved < *asked => {
+                write!(f, "{} are kept for a basket that is not finished.", self.reserved)
+            }
+            None if balance - self.reserved - self.pending < *asked => {
+                write!(f, "{} cannot be used yet.", self.pending)
+            }
+            None if self.online => f.write_str("the rest waits at another till and comes back later."),
+            None => f.write_str("the rest needs the line to head office."),
+        }
     }
 }
 
@@ -80,6 +123,39 @@ pub enum CommandError {
     /// Not enough is held here. The text is for the cashier to read out.
     #[error("{0}")]
     NotSpendable(NotSpendable),
+    /// The purse is spent in steps, or only from some amount on. The text is for the cashier to read out.
+    #[error("{}", steps(.unit, *.step, *.min))]
+    NotInSteps {
+        /// What a cashier calls its units.
+        unit: String,
+        /// Only multiples of this.
+        step: i64,
+        /// At least this.
+        min: i64,
+        /// What was asked.
+        asked: i64,
+    },
+    /// The basket has a reservation of the same kind with another amount or member.
+    #[error(
+        "the basket {sale_ref:?} has reserved this already as {first}, for another amount or member: \
+         cancel that one first, or confirm it"
+    )]
+    ReservationConflict {
+        /// The basket.
+        sale_ref: String,
+        /// The reservation that is open.
+        first: EventId,
+    },
+    /// The redemption is at another point of its life.
+    #[error("{}", wrong_state(.id, *.state, .wanted))]
+    WrongState {
+        /// Which.
+        id: EventId,
+        /// Where it is.
+        state: RedemptionState,
+        /// What was asked: `confirm`, `cancel` or `reverse`.
+        wanted: &'static str,
+    },
     /// The member may not redeem.
     #[error("{}", blocked(*.status))]
     MemberBlocked {
@@ -165,12 +241,34 @@ fn blocked(status: MemberStatus) -> &'static str {
     }
 }
 
+fn steps(unit: &str, step: i64, min: i64) -> String {
+    match step {
+        ..=1 => format!("{unit} can be used from {min} on."),
+        _ => format!("{unit} can be used from {min} on, in steps of {step}."),
+    }
+}
+
+fn wrong_state(id: &EventId, state: RedemptionState, wanted: &str) -> String {
+    let (is, instead) = match state {
+        RedemptionState::Reserved => ("only reserved", "cancel or confirm it"),
+        RedemptionState::Redeemed => ("spent already", "reverse it to give the units back"),
+        RedemptionState::Cancelled => ("cancelled", "nothing was spent"),
+        RedemptionState::TimedOut => ("not confirmed in time", "nothing was spent"),
+        RedemptionState::Reversed => ("reversed already", "redeem again"),
+        RedemptionState::ReverseRequested => ("another till's", "head office undoes it"),
+    };
+    format!("redemption {id} is {is}, so nobody can {wanted} it: {instead}")
+}
+
 impl CommandError {
     /// The last part of a problem's `type`; stable.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ReceiptConflict { .. } => "receipt-conflict",
             Self::NotSpendable(_) => "not-spendable",
+            Self::NotInSteps { .. } => "not-in-steps",
+            Self::ReservationConflict { .. } => "reservation-conflict",
+            Self::WrongState { .. } => "redemption-state",
             Self::MemberBlocked { .. } => "member-blocked",
             Self::UnknownMember => "unknown-member",
             Self::UnknownReward(_) => "unknown-reward",
@@ -181,6 +279,7 @@ impl CommandError {
             Self::InvalidSale(_) => "invalid-sale",
             Self::InvalidRequest(_) => "invalid-request",
             Self::NoProgram => "no-program",
+            Self::Behind(Standing::Retired { .. }) => "till-retired",
             Self::Behind(_) => "till-behind",
             Self::Later { .. } => "not-in-this-version",
             Self::DiskFull(_) => "disk-full",

@@ -56,30 +56,6 @@ impl Till {
         Ok(reply)
     }
 
-    /// Turns a reservation into a redemption. Comes with reservations.
-    ///
-    /// # Errors
-    /// Always, in this version.
-    pub fn confirm_redemption(&mut self, _: EventId, _: Call, _: Now) -> Result<Reply<RedemptionAnswer>, CommandError> {
-        Err(CommandError::Later { capability: "confirming a reservation" })
-    }
-
-    /// Frees a reservation. Comes with reservations.
-    ///
-    /// # Errors
-    /// Always, in this version.
-    pub fn cancel_redemption(&mut self, _: EventId, _: Call, _: Now) -> Result<Reply<RedemptionAnswer>, CommandError> {
-        Err(CommandError::Later { capability: "cancelling a reservation" })
-    }
-
-    /// Gives redeemed units back. Comes with the rest of a redemption's life.
-    ///
-    /// # Errors
-    /// Always, in this version.
-    pub fn reverse_redemption(&mut self, _: EventId, _: Call, _: Now) -> Result<Reply<RedemptionAnswer>, CommandError> {
-        Err(CommandError::Later { capability: "reversing a redemption" })
-    }
-
     fn spend(
         &mut self,
         member: MemberId,
@@ -118,13 +94,14 @@ impl Till {
                 redemption_id: place.event,
                 state: RedemptionState::Redeemed,
                 expires_at: None,
-                member_id: member,
+                member_id: Some(member),
                 reward_id: price.reward,
-                purse: price.purse,
-                amount: price.units,
+                purse: Some(price.purse),
+                amount: Some(price.units),
                 benefit: price.benefit,
-                rights: ask.rights,
+                rights: Some(ask.rights),
                 purses: till.purse_amounts(member, now)?,
+                marks: Vec::new(),
                 journal_position: place.event.position,
             })
         })
@@ -161,7 +138,10 @@ impl Till {
                 balance,
                 spendable,
                 asked: price.units,
+                reserved: 0,
+                pending: 0,
                 online,
+                floor: None,
             }));
         }
         let mut lots: Vec<(Lot, i64)> = purse.held.into_iter().filter(|(lot, _)| is_spendable(*lot, today)).collect();

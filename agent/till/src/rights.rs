@@ -5,6 +5,7 @@ use counterfoil_protocol::id::MemberId;
 use counterfoil_protocol::wire::v1::grant::{GrantAnswer, GrantRequest, Holding, Subject, Want};
 
 use crate::answer::FeedReport;
+use crate::command::Now;
 use crate::directory;
 use crate::error::{CommandError, FeedError};
 use crate::members::Who;
@@ -16,7 +17,13 @@ impl Till {
     ///
     /// # Errors
     /// When the databases cannot be read.
-    pub fn grant_request(&self, request_id: &str, subject: Subject, want: Want) -> Result<GrantRequest, CommandError> {
+    pub fn grant_request(
+        &self,
+        request_id: &str,
+        subject: Subject,
+        want: Want,
+        _now: Now,
+    ) -> Result<GrantRequest, CommandError> {
         self.usable()?;
         let member = match subject {
             Subject::Member(member) => Some(member),

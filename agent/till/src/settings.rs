@@ -61,6 +61,20 @@ pub struct Faults {
     pub forget_first_answers: bool,
     /// Take a grant again each time it arrives.
     pub repeat_grants: bool,
+    /// Spend units that a basket has reserved.
+    pub spend_reserved: bool,
+    /// Spend lots past their date.
+    pub spend_expired: bool,
+    /// Spend lots before they vest.
+    pub spend_unvested: bool,
+    /// Go below the offline floor by any amount.
+    pub floor_without_limit: bool,
+    /// Keep what head office recalls.
+    pub keep_rights_after_recall: bool,
+    /// Reverse a redemption each time somebody asks.
+    pub reverse_twice: bool,
+    /// Spend at a till that may be a copy.
+    pub spend_while_behind: bool,
 }
 
 /// How the engine behaves.
@@ -68,6 +82,8 @@ pub struct Faults {
 pub struct Settings {
     /// How long a scanned card waits for its sale.
     pub member_timeout_ms: i64,
+    /// How long units are kept for a basket whose sale does not come.
+    pub reservation_ms: i64,
     /// How hard a commit is.
     pub synchronous: Synchronous,
     /// Rules broken on purpose.
@@ -76,6 +92,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { member_timeout_ms: 300_000, synchronous: Synchronous::Full, faults: Faults::default() }
+        Self {
+            member_timeout_ms: 300_000,
+            reservation_ms: 15 * 60 * 1000,
+            synchronous: Synchronous::Full,
+            faults: Faults::default(),
+        }
     }
 }

@@ -15,6 +15,12 @@ pub enum Standing {
         /// The last position the witness knows; `None` where the witness is gone.
         known_position: Option<u64>,
     },
+    /// Head office has retired this till: what it held is given back or settled. It spends nothing, accrues for head
+    /// office, records and looks up as before.
+    Retired {
+        /// What head office says.
+        why: String,
+    },
 }
 
 impl Standing {
@@ -33,6 +39,11 @@ impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sound => f.write_str("sound"),
+            Self::Retired { why } => write!(
+                f,
+                "head office has retired this till ({why}). Sales are recorded and members found as before; points are \
+                 earned but cannot be spent here. To redeem here again, enrol this till anew"
+            ),
             Self::Behind { witness, known_position } => {
                 match known_position {
                     Some(position) => write!(f, "the {witness} knows this till's journal up to record {position}")?,

@@ -42,6 +42,7 @@ impl Till {
             },
             program,
             day,
+            floors: Vec::new(),
             sound: self.standing.is_sound(),
             standing: self.standing.to_string(),
         })

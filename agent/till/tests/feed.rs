@@ -56,12 +56,12 @@ fn a_grant_counts_once_whichever_way_it_comes() {
     let page = shop.hub.page(vec![Change::Grant(grant)], 0, 0);
     assert_eq!(shop.till_mut().apply_page(&page).unwrap().grants, 0);
     assert_eq!(shop.purse(CARD, "points", now()), (80, 50, 0));
-    let request = shop.till().grant_request("q2", Subject::Member(member_of(CARD)), Want::LookUp).unwrap();
+    let request = shop.till().grant_request("q2", Subject::Member(member_of(CARD)), Want::LookUp, now()).unwrap();
     assert_eq!(request.holdings.len(), 1);
     assert_eq!((request.holdings[0].held, request.holdings[0].received), (50, 50));
     assert_eq!(request.cursor, page.cursor);
     shop.till_mut().redeem(spend(CARD, 50), Call::api(), now()).unwrap();
-    let request = shop.till().grant_request("q3", Subject::Member(member_of(CARD)), Want::LookUp).unwrap();
+    let request = shop.till().grant_request("q3", Subject::Member(member_of(CARD)), Want::LookUp, now()).unwrap();
     assert_eq!((request.holdings[0].held, request.holdings[0].received), (0, 50));
     shop.assert_sound();
 }

@@ -52,7 +52,7 @@ fn check(till: &mut Till) {
     let _ = till.record_sale(seeds::sale(), Call::api(), now);
     let what = RedeemWhat::Units { purse: "points".into(), amount: 10 };
     let rights = counterfoil_protocol::record::Rights::Held;
-    let redeem = Redeem { member: who, what, sale_ref: None, operator: None, rights, reserve: false };
+    let redeem = Redeem { member: who, what, sale_ref: None, operator: None, rights, reserve: false, cut_off: false };
     let redeemed = till.redeem(redeem, Call::api(), now).is_ok();
     assert!(!redeemed || *till.standing() == Standing::Sound, "a till that stands behind spends nothing");
     let _ = till.status(now);

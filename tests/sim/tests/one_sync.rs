@@ -45,6 +45,7 @@ fn a_sale_costs_one_sync() {
         operator: None,
         rights: Rights::Held,
         reserve: false,
+        cut_off: false,
     };
     till.redeem(redeem, Call::api(), Now::at(BEGINNING_MS)).unwrap();
     assert_eq!((syncs().0 - before.0, syncs().1 - before.1), (1, 1));

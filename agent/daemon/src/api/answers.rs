@@ -79,6 +79,9 @@ impl From<CommandError> for Problem {
         let status = match &error {
             CommandError::ReceiptConflict { .. }
             | CommandError::NotSpendable(_)
+            | CommandError::NotInSteps { .. }
+            | CommandError::ReservationConflict { .. }
+            | CommandError::WrongState { .. }
             | CommandError::MemberBlocked { .. }
             | CommandError::NoProgram
             | CommandError::Behind(_) => StatusCode::CONFLICT,

@@ -45,6 +45,7 @@ impl RedemptionRequest {
             operator: self.operator,
             rights: Rights::Held,
             reserve: self.reserve,
+            cut_off: false,
         })
     }
 }

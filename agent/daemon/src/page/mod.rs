@@ -138,6 +138,7 @@ async fn spend(shell: &Shell, form: &RedeemForm, member: MemberRef) -> Result<St
         operator: None,
         rights: Rights::Held,
         reserve: false,
+        cut_off: false,
     };
     let reply = redemptions::spend(shell, redemption, call).await?;
     Ok(view::redeemed(&reply.answer))

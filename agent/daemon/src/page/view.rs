@@ -75,9 +75,12 @@ pub fn notice(good: bool, words: &str) -> Markup {
 
 /// What a redemption gave, in words.
 pub fn redeemed(answer: &RedemptionAnswer) -> String {
-    let left = answer.purses.iter().find(|purse| purse.purse == answer.purse).map(|purse| purse.balance);
-    let left = left.map_or_else(String::new, |left| format!(" {left} {} are left.", answer.purse));
-    format!("Done: {} {} were used.{left}", answer.amount, answer.purse)
+    let (Some(name), Some(amount)) = (&answer.purse, answer.amount) else {
+        return "Done.".to_owned();
+    };
+    let left = answer.purses.iter().find(|purse| purse.purse == *name).map(|purse| purse.balance);
+    let left = left.map_or_else(String::new, |left| format!(" {left} {name} are left."));
+    format!("Done: {amount} {name} were used.{left}")
 }
 
 /// A member with points and rewards. `key` makes a fresh key for each button.

@@ -324,6 +324,7 @@ pub fn spend(card: &str, units: i64) -> Redeem {
         operator: None,
         rights: Rights::Held,
         reserve: false,
+        cut_off: false,
     }
 }
 

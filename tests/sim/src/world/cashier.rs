@@ -424,9 +424,9 @@ impl World {
         let id = self.next_question;
         self.next_question += 1;
         let who = reference(member);
-        let request = self.with_till(till, |engine, _| {
+        let request = self.with_till(till, |engine, now| {
             let subject = engine.subject(&who)?;
-            engine.grant_request(&format!("question-{id}"), subject, want)
+            engine.grant_request(&format!("question-{id}"), subject, want, now)
         })?;
         let Some(request) = request.done() else {
             return match key {
@@ -510,6 +510,7 @@ fn carry_out(
                 operator: None,
                 rights,
                 reserve: false,
+                cut_off: false,
             };
             engine.redeem(redeem, way, now).map(answered)
         }

@@ -126,6 +126,7 @@ impl World {
                 acknowledge_before_commit: sabotage == Sabotage::AcknowledgeBeforeCommit,
                 forget_first_answers: sabotage == Sabotage::ForgetFirstAnswers,
                 repeat_grants: sabotage == Sabotage::RepeatGrants,
+                ..Faults::default()
             },
             ..Settings::default()
         }
