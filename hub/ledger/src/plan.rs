@@ -7,7 +7,8 @@
 //! than one jump, and the dearest cost at the likeliest place is tried as well, so the plan covers at least half of what
 //! the best one would; over small problems searched exhaustively it covers 99.8 % of it (`hub/ledger/tests/plan.rs`).
 //!
-//! What tills hold stays where it is unless moving gains enough. Pure and in integers; the answer depends neither on
+//! Head office is a place like others where members redeem online: it keeps what is likeliest to be needed there. What
+//! tills hold stays where it is unless moving gains enough. Pure and in integers; the answer depends neither on
 //! the order of the input nor on anything but the input. Not here: what a till may be granted now, and how it is asked
 //! to give rights back.
 //!
@@ -66,6 +67,9 @@ pub struct PlanInput {
     pub out_of_reach: Vec<IncarnationId>,
     /// Of everything spendable, how much may lie at tills.
     pub placed_thousandths: u32,
+    /// How likely the next redemption is one that head office serves itself (web shop, app), against all places: what
+    /// it is likely to need stays there. 0: only `placed_thousandths` limits what is placed.
+    pub online_weight: u32,
     /// How much more likely the next redemption must become for held units to be moved from till to till.
     pub move_gain_thousandths: u32,
 }
@@ -101,7 +105,8 @@ pub fn plan(input: &PlanInput) -> PlanOutput {
     let placed = i64::try_from(placed).expect("a part of a total is not more than the total");
     let lies_away = sum(tills.iter().filter(|(id, _)| away.contains(id)).map(|(_, till)| till.held));
     let steps = Steps::new(&input.costs, total);
-    let everywhere: i128 = tills.values().map(|till| till.weight).sum();
+    let online = i128::from(input.online_weight.min(WEIGHT_MAX));
+    let everywhere: i128 = online + tills.values().map(|till| till.weight).sum::<i128>();
     let away_value: i128 = tills.iter().filter(|(id, _)| away.contains(id)).map(|(_, till)| steps.value(till)).sum();
 
     let mut spots: Vec<(IncarnationId, Till)> = tills.into_iter().filter(|(id, _)| !away.contains(id)).collect();
@@ -109,15 +114,17 @@ pub fn plan(input: &PlanInput) -> PlanOutput {
     for (_, beyond) in spots.iter_mut().skip(PLACE_COUNT_MAX) {
         beyond.weight = 0;
     }
-    let table = Table {
+    let mut table = Table {
         weights: spots.iter().map(|(_, till)| till.weight).collect(),
         held: spots.iter().map(|(_, till)| till.held).collect(),
         steps: &steps,
         budget: (placed - lies_away).max(0),
     };
+    table.budget = table.budget_beside(online, total - lies_away);
     let (levels, value) = table.plan(i128::from(input.move_gain_thousandths) * everywhere * steps.all());
     let mut output = PlanOutput::default();
-    let likely = (value + away_value) * 1000 / (everywhere * steps.all()).max(1);
+    let stays = total - lies_away - sum(levels.iter().copied());
+    let likely = (value + away_value + online * steps.covered(stays)) * 1000 / (everywhere * steps.all()).max(1);
     output.covered_thousandths = u32::try_from(likely).expect("a share is at most 1000 thousandths");
     let mut rest = hub;
     for ((id, till), level) in spots.iter().zip(levels) {
@@ -182,6 +189,7 @@ impl Steps {
 }
 
 /// The tills in reach, the likeliest first.
+#[derive(Clone)]
 struct Table<'a> {
     weights: Vec<i128>,
     held: Vec<i64>,
@@ -201,6 +209,28 @@ impl Table<'_> {
         (chosen, value)
     }
 
+    /// What may lie at tills when head office, too, is a place where the member redeems: it keeps the cost at which all
+    /// places together are likeliest to be covered. `movable`: everything not out of reach.
+    fn budget_beside(&self, online: i128, movable: i64) -> i64 {
+        if online == 0 {
+            return self.budget;
+        }
+        let mut best: Option<(i128, i64)> = None;
+        // The dearest first: of two that are worth the same, more stays at head office.
+        for reserve in self.steps.0.iter().rev().map(|(cost, _)| *cost).chain([0]) {
+            let budget = self.budget.min(movable - reserve);
+            if budget >= 0 {
+                let levels = Self { budget, ..self.clone() }.spread();
+                let stays = movable - sum(levels.iter().copied());
+                let value = self.value(&levels) + online * self.steps.covered(stays);
+                if best.is_none_or(|(than, _)| value > than) {
+                    best = Some((value, budget));
+                }
+            }
+        }
+        best.map_or(self.budget, |(_, budget)| budget)
+    }
+
     /// Everything stays where it is, as far as the budget allows; head office adds to it.
     fn keep_in_place(&self) -> Vec<i64> {
         let nothing = vec![0; self.held.len()];
@@ -213,8 +243,8 @@ impl Table<'_> {
         self.leave(levels)
     }
 
-    /// As if everything lay at head office: what is held where decides only between places that are alike.
-    fn start_anew(&self) -> Vec<i64> {
+    /// As if everything lay at head office.
+    fn spread(&self) -> Vec<i64> {
         let nothing = vec![0; self.held.len()];
         let mut levels = self.improve(nothing.clone(), &nothing, &self.open());
         // Climbing may have spent on many small jumps what one great one at the likeliest place is worth.
@@ -227,6 +257,12 @@ impl Table<'_> {
                 levels = single;
             }
         }
+        levels
+    }
+
+    /// As if everything lay at head office: what is held where decides only between places that are alike.
+    fn start_anew(&self) -> Vec<i64> {
+        let mut levels = self.spread();
         // Places of one weight change places for nothing: the highest level goes where most lies.
         let mut from = 0;
         while from < levels.len() {

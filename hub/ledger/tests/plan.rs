@@ -72,6 +72,24 @@ fn grants_never_exceed_what_head_office_has_now() {
     assert_eq!(output.recalls, [(id(3), 0)]);
 }
 
+#[test]
+fn head_office_keeps_what_is_likely_to_be_asked_for_there() {
+    let mut question = input(700, &[], &[(1, 60)], &[500], 1000);
+    assert_eq!(targets(&plan(&question)), [(1, 500)]);
+    question.online_weight = 59;
+    assert_eq!(targets(&plan(&question)), [(1, 500)]);
+    question.online_weight = 61;
+    assert_eq!(targets(&plan(&question)), []);
+    assert_eq!(plan(&question).covered_thousandths, 504);
+    // What head office needs is asked back; what it does not need stays where it lies.
+    question.lots.clear();
+    question.held = vec![(id(1), 700)];
+    assert_eq!(plan(&question).recalls, [(id(1), 200)]);
+    question.held = vec![(id(1), 1400)];
+    assert_eq!(plan(&question).recalls, [(id(1), 900)]);
+    assert_eq!(plan(&question).covered_thousandths, 1000);
+}
+
 /// Everything the input says, by till: weight, held, whether in reach.
 fn tills(input: &PlanInput) -> BTreeMap<IncarnationId, (u128, i64, bool)> {
     let mut tills: BTreeMap<IncarnationId, (u128, i64, bool)> = BTreeMap::new();
@@ -143,9 +161,10 @@ fn any_input(tills: u8, costs: usize) -> impl Strategy<Value = PlanInput> {
     let places = prop::collection::vec((0..tills, 0u32..100), 0..usize::from(tills) + 2);
     let costs = prop::collection::vec((1i64..1200, 0u32..5), 0..costs);
     let away = prop::collection::vec(0..tills, 0..2);
-    let share = prop_oneof![Just(1000u32), 0u32..=1000];
+    let share = (prop_oneof![Just(1000u32), 0u32..=1000], prop_oneof![Just(0u32), 0u32..200]);
     (0i64..2000, held, places, costs, away, share, prop_oneof![Just(0u32), 0u32..200]).prop_map(
-        |(hub, held, places, costs, away, share, gain)| PlanInput {
+        |(hub, held, places, costs, away, (share, online), gain)| PlanInput {
+            online_weight: online,
             costs: costs.into_iter().map(|(units, weight)| Cost { units, weight }).collect(),
             out_of_reach: away.into_iter().map(id).collect(),
             move_gain_thousandths: gain,
@@ -176,8 +195,10 @@ proptest! {
         for (till, (_, units, in_reach)) in &held {
             prop_assert!(!in_reach || *units == 0 || level.contains_key(till));
         }
-        let worth = value(&input, &level) * 1000;
-        let all: u128 = held.values().map(|(weight, _, _)| weight).sum::<u128>() * covered(&input, i64::MAX);
+        let placed: i64 = held.iter().map(|(till, (_, units, away))| if *away { level.get(till).copied().unwrap_or(0) } else { *units }).sum();
+        let online = u128::from(input.online_weight);
+        let worth = (value(&input, &level) + online * covered(&input, total(&input) - placed)) * 1000;
+        let all = (online + held.values().map(|(weight, _, _)| weight).sum::<u128>()) * covered(&input, i64::MAX);
         prop_assert_eq!(u128::from(output.covered_thousandths), worth.checked_div(all).unwrap_or(0));
     }
 
@@ -207,7 +228,7 @@ proptest! {
 
     #[test]
     fn it_is_no_worse_than_one_place_and_no_worse_than_leaving_things(input in any_input(6, 6)) {
-        let input = PlanInput { move_gain_thousandths: 0, ..input };
+        let input = PlanInput { move_gain_thousandths: 0, online_weight: 0, ..input };
         let reached = value(&input, &plan(&input).targets.into_iter().collect());
         for (till, (_, _, in_reach)) in tills(&input) {
             if in_reach {
@@ -224,7 +245,7 @@ proptest! {
 
     #[test]
     fn it_reaches_at_least_half_of_what_is_possible(input in any_input(4, 4)) {
-        let input = PlanInput { move_gain_thousandths: 0, ..input };
+        let input = PlanInput { move_gain_thousandths: 0, online_weight: 0, ..input };
         let reached = value(&input, &plan(&input).targets.into_iter().collect());
         prop_assert!(2 * reached >= best(&input), "{} of {}", reached, best(&input));
     }
