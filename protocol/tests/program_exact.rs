@@ -1,7 +1,7 @@
 //! Exactness: what the program computes against a slow reference that counts unit by unit and never divides.
 
-use counterfoil_protocol::program::{Basket, LocalTime, MemberInputs, Program};
-use counterfoil_protocol::sale::{Discount, Line, LineKind, Sale, Tender, TenderKind};
+use counterfoil_protocol::program::{Basket, Evaluation, LocalTime, MemberInputs, Program};
+use counterfoil_protocol::sale::{Discount, Line, LineKind, Sale, SaleKind, Tender, TenderKind};
 use proptest::prelude::*;
 
 const NOON: LocalTime = LocalTime { year: 2026, month: 11, day: 20, weekday: 5, hour: 12, minute: 30 };
@@ -17,8 +17,17 @@ fn program(every: i64, give: i64) -> Program {
 
 /// Units of both purses, and the eligible amount.
 fn outcome(program: &Program, sale: &Sale) -> (i64, i64, i64) {
+    counts_of(sale, |basket| program.evaluate(basket))
+}
+
+/// The same for the goods alone.
+fn base_outcome(program: &Program, sale: &Sale) -> (i64, i64, i64) {
+    counts_of(sale, |basket| program.evaluate_base(basket))
+}
+
+fn counts_of(sale: &Sale, evaluate: impl FnOnce(&Basket<'_>) -> Evaluation) -> (i64, i64, i64) {
     let member = MemberInputs::default();
-    let evaluation = program.evaluate(&Basket {
+    let evaluation = evaluate(&Basket {
         sale,
         now: NOON,
         member: &member,
@@ -177,5 +186,15 @@ proptest! {
         with.lines.insert(0, Line { amount: -amount, ..line });
         let program = program(case.every, case.give);
         prop_assert_eq!(outcome(&program, &with), outcome(&program, &sale));
+    }
+
+    /// Goods brought back without their sale come to what they gave, where only base rules gave.
+    #[test]
+    fn the_base_of_a_return_is_what_its_goods_gave(case in any_case()) {
+        let sale = sale_of(&case);
+        let back = Sale { kind: SaleKind::Return, ..sale.clone() };
+        let program = program(case.every, case.give);
+        prop_assert_eq!(base_outcome(&program, &back), outcome(&program, &sale));
+        prop_assert_eq!(outcome(&program, &back), (0, 0, 0));
     }
 }

@@ -124,6 +124,21 @@ fn what_is_accepted_evaluates_on_a_small_stack_and_soon() {
     }
 }
 
+/// The dearest check of dates there is, as often as it can be asked for.
+#[test]
+fn periods_are_checked_soon() {
+    let purses = |vests: &str| {
+        let purse =
+            |index: u32| format!("[purse.p{index}]\nkind = \"points\"\nexpires = \"P31D\"\nvests = \"{vests}\"\n");
+        let purses: String = (0..64).map(purse).collect();
+        format!("program = \"p\"\ncurrency = \"GBP\"\ntime_zone = \"UTC\"\n{purses}")
+    };
+    let started = Instant::now();
+    assert!(Program::from_toml(&purses("P1M")).is_ok());
+    assert_eq!(Program::from_toml(&purses("P1M1D")).map_err(|problems| problems.0.len()).unwrap_err(), 64);
+    assert!(started.elapsed() < Duration::from_secs(15), "took {:?}", started.elapsed());
+}
+
 fn any_amount() -> impl Strategy<Value = i64> {
     prop_oneof![-2_000i64..5_000, Just(i64::MIN), Just(i64::MAX), Just(0), any::<i64>()]
 }
@@ -248,17 +263,61 @@ proptest! {
         }
     }
 
-    /// Nor does any file.
+    /// Nor does any file, and what is accepted is sent as it was meant.
     #[test]
-    fn no_file_breaks_the_reader(text in "[ \\[\\]{}=.\"'a-z0-9#,\n-]{0,80}", at in 0usize..1_200, cut in 0usize..40) {
-        let shop = include_str!("../examples/corner-shop.toml");
+    fn no_file_breaks_the_reader(
+        text in "[ \\[\\]{}=.\"'a-z0-9PYMDW#,\n-]{0,80}",
+        rights in any::<bool>(),
+        at in 0usize..1_600,
+        cut in 0usize..40,
+    ) {
+        let shop = if rights { include_str!("program_rights.toml") } else { include_str!("../examples/corner-shop.toml") };
         let at = (0..=at.min(shop.len())).rev().find(|at| shop.is_char_boundary(*at)).unwrap();
         let end = (at + cut).min(shop.len());
         let changed = format!("{}{text}{}", &shop[..at], &shop[end..]);
-        if let Err(problems) = Program::from_toml(&changed) {
+        no_harm(&changed)?;
+        let _ = Program::from_json(&text);
+    }
+
+    /// Nor does any value where another belongs.
+    #[test]
+    fn no_value_breaks_the_reader(line in 0usize..80, value in any_value()) {
+        let lines: Vec<&str> = include_str!("program_rights.toml").lines().collect();
+        let line = line % lines.len();
+        let Some((key, _)) = lines[line].split_once(" = ") else { return Ok(()) };
+        let changed = format!("{key} = {value}");
+        let text = lines.iter().enumerate().map(|(index, old)| if index == line { &changed } else { *old });
+        no_harm(&text.collect::<Vec<_>>().join("\n"))?;
+    }
+}
+
+fn any_value() -> impl Strategy<Value = String> {
+    let number = prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(0), Just(1_000_000_000_001), any::<i64>(), -2i64..20];
+    prop_oneof![
+        number.clone().prop_map(|number| number.to_string()),
+        (number.clone(), number).prop_map(|(member, hard)| format!("{{ member = {member}, till_hard = {hard} }}")),
+        "\"P[0-9]{0,22}[YMWDT]?[0-9]{0,4}[MWDH]?\"",
+        "\"-?[0-9]{0,20}\\.?[0-9]{0,20}\"",
+        "[0-9]\\.[0-9]{1,3}",
+        Just("[]".to_owned()),
+        Just("{}".to_owned()),
+        Just("true".to_owned()),
+    ]
+}
+
+fn no_harm(text: &str) -> Result<(), TestCaseError> {
+    match Program::from_toml(text) {
+        Ok(program) => {
+            let json = program.to_json();
+            let again = Program::from_json(&json).map_err(|problems| TestCaseError::fail(problems.to_string()))?;
+            prop_assert_eq!(again.to_json(), json);
+            prop_assert!(again.purses().eq(program.purses()));
+            prop_assert_eq!((again.returns(), again.offline()), (program.returns(), program.offline()));
+        }
+        Err(problems) => {
             prop_assert!(!problems.0.is_empty());
             prop_assert!(problems.0.iter().all(|problem| !problem.message.contains("please report")), "{}", problems);
         }
-        let _ = Program::from_json(&text);
     }
+    Ok(())
 }
