@@ -14,7 +14,7 @@ const CORNER_SHOP: &str = include_str!("../examples/corner-shop.toml");
 const NOON: LocalTime = LocalTime { year: 2026, month: 11, day: 20, weekday: 5, hour: 12, minute: 30 };
 
 fn date(text: &str) -> Date {
-    text.parse().unwrap()
+    text.parse().expect("a date")
 }
 
 /// A program of one purse `p` (line 5 and on) and whatever follows it.
