@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use counterfoil_protocol::day::{DayClose, DayTotals, PosTotals, PurseTotals, Range};
 use counterfoil_protocol::entry::{DebtKind, Entry, EntryKind, Lot};
-use counterfoil_protocol::id::{Digest, Holder, IdentifierHash, IncarnationId, MemberId};
+use counterfoil_protocol::id::{Digest, EventId, Holder, IdentifierHash, IncarnationId, MemberId};
 use counterfoil_protocol::program::MemberInputs;
 use counterfoil_protocol::record::{
-    Award, Body, CaptureGap, DocumentRecord, Idempotency, Origin, PosTotalsRecord, RECORD_VERSION, Record,
-    RedemptionRecord, Rights, RuleUnits, SaleRecord, Source, VoidRecord, chain_next, chain_start,
+    Award, Body, CaptureGap, ConfirmationRecord, DocumentRecord, Head, Idempotency, Origin, PosTotalsRecord,
+    RECORD_VERSION, Record, RedemptionRecord, ReleaseReason, ReleaseRecord, ReservationRecord, ReturnReason,
+    ReversalRecord, ReverseRequestRecord, Rights, RightsReturnedRecord, RuleUnits, SaleRecord, Source,
+    SuccessionRecord, VoidRecord, chain_next, chain_start,
 };
 use counterfoil_protocol::sale::{Discount, Line, LineKind, OriginalRef, Sale, SaleKind, Tender, TenderKind};
 use counterfoil_protocol::time::Date;
