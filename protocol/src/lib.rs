@@ -12,6 +12,7 @@ pub mod identifier;
 pub mod limits;
 pub mod program;
 pub mod record;
+pub mod returns;
 pub mod sale;
 pub mod session;
 pub mod succession;

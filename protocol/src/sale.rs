@@ -8,6 +8,8 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::id::{IdentifierHash, MemberId};
+
 /// What a document did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
@@ -119,6 +121,18 @@ pub struct Line {
     /// Minor units, after `discount`.
     #[n(9)]
     pub amount: i64,
+    /// The gift card that is loaded, as scanned or typed. Not part of the record, which has [`Self::account`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cbor(skip)]
+    pub gift_card: Option<MemberRef>,
+    /// The account that the gift card is: a till says it in the record, whatever a caller sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(10)]
+    pub account: Option<MemberId>,
+    /// The gift card's identifier under the program's key, by which other tills find the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(11)]
+    pub account_identifier: Option<IdentifierHash>,
 }
 
 /// A basket discount; `amount` is negative.

@@ -48,6 +48,7 @@ fn any_line() -> impl Strategy<Value = Line> {
             unit_price,
             discount,
             amount,
+            ..Line::default()
         },
     )
 }
@@ -110,7 +111,15 @@ fn any_body() -> impl Strategy<Value = Body> {
     );
     let void = (any_text(), prop::option::of(any::<u64>()), 0i64..100_000, 0i64..10_000, any_source()).prop_map(
         |(voided_receipt, sale_position, total, tax, source)| {
-            Body::Void(VoidRecord { sale_position, voided_receipt, receipt_number: None, total, tax, source })
+            Body::Void(VoidRecord {
+                sale_position,
+                voided_receipt,
+                receipt_number: None,
+                total,
+                tax,
+                source,
+                sale: None,
+            })
         },
     );
     let redemption =

@@ -14,9 +14,9 @@ mod period;
 mod policy;
 mod problems;
 mod purse;
-mod quantity;
+pub(crate) mod quantity;
 mod read;
-mod share;
+pub(crate) mod share;
 mod trial;
 mod words;
 

@@ -1,11 +1,11 @@
 //! Quantities: decimal strings as exact integers of billionths. No floats.
 
 /// Billionths of a unit in one unit.
-pub(super) const BILLIONTHS: i128 = 1_000_000_000;
+pub(crate) const BILLIONTHS: i128 = 1_000_000_000;
 
 /// The exact value of a decimal string in billionths; `None` where it is none, has more than nine decimals, or
 /// more than fifteen digits before the point.
-pub(super) fn parse(text: &str) -> Option<i128> {
+pub(crate) fn parse(text: &str) -> Option<i128> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),

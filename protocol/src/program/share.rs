@@ -8,7 +8,7 @@ use crate::sale::{Line, LineKind};
 
 /// Spreads `whole` over `weights` (none negative) in proportion, by largest remainder; ties go to the earlier.
 /// `None` where all weights are zero and there is something to spread. `|whole| * weight` must fit `i128`.
-pub(super) fn spread(whole: i128, weights: &[i128]) -> Option<Vec<i128>> {
+pub(crate) fn spread(whole: i128, weights: &[i128]) -> Option<Vec<i128>> {
     if whole == 0 {
         return Some(vec![0; weights.len()]);
     }
@@ -45,7 +45,7 @@ fn product(line: &Line) -> Product<'_> {
 
 /// How much of each line basket discounts and added tax fall on: its amount, less what a line voided within the
 /// sale takes back from lines of the same product. Never negative.
-pub(super) fn weights(lines: &[Line]) -> Vec<i128> {
+pub(crate) fn weights(lines: &[Line]) -> Vec<i128> {
     let mut weights: Vec<i128> = lines.iter().map(|line| i128::from(line.amount.max(0))).collect();
     let mut sold: BTreeMap<Product<'_>, Vec<usize>> = BTreeMap::new();
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.amount > 0) {

@@ -102,6 +102,9 @@ fn sale(captured: CapturedSale, at_ms: i64, zone: &TimeZone) -> ours::Sale {
                 unit_price: line.unit_price,
                 discount: line.discount.unwrap_or(0),
                 amount: line.amount,
+                gift_card: None,
+                account: None,
+                account_identifier: None,
             })
             .collect(),
         discounts: captured
