@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use counterfoil_hub::core::EntryView;
+use counterfoil_hub::core::{EntryView, TrialBalance};
 use counterfoil_protocol::entry::{DebtKind, Entry, EntryKind};
 use counterfoil_protocol::id::{EntryId, Holder};
 
-use super::book::Place;
+use crate::model::Side;
+use crate::model::office::Move;
 
 const KINDS: [(&str, EntryKind); 13] = [
     ("accrue", EntryKind::Accrue),
@@ -24,85 +25,100 @@ const KINDS: [(&str, EntryKind); 13] = [
     ("settle", EntryKind::Settle),
 ];
 
-const DEBTS: [(&str, DebtKind); 4] = [
-    ("debt.clawback", DebtKind::Clawback),
-    ("debt.floor", DebtKind::Floor),
-    ("debt.restored", DebtKind::Restored),
-    ("debt.late", DebtKind::Late),
+const ACCOUNTS: [(&str, Side); 8] = [
+    ("issued", Side::Issued),
+    ("redeemed", Side::Redeemed),
+    ("expired", Side::Expired),
+    ("adjusted", Side::Adjusted),
+    ("debt.clawback", Side::Owed(DebtKind::Clawback)),
+    ("debt.floor", Side::Owed(DebtKind::Floor)),
+    ("debt.restored", Side::Owed(DebtKind::Restored)),
+    ("debt.late", Side::Owed(DebtKind::Late)),
 ];
 
-/// The fact behind a published entry.
+/// A row as it is published.
+#[derive(Debug, Clone)]
+pub struct PublishedRow {
+    /// Of which entry.
+    pub id: EntryId,
+    /// The part of it that was split off.
+    pub second: bool,
+    /// What moved.
+    pub moved: Move,
+    /// The entry as the row shows it; its author wrote more units where it was split.
+    pub entry: Entry,
+}
+
+/// Reads a published entry.
 ///
 /// # Errors
 /// When its text does not say one.
-pub fn fact(view: &EntryView) -> Result<(EntryId, Entry), String> {
+pub fn row(view: &EntryView) -> Result<PublishedRow, String> {
     let bad = |what: &str| format!("ledger entry {view:?}: its {what} cannot be read");
-    let id: EntryId = view.id.parse().map_err(|_| bad("id"))?;
+    let (text, second) = match view.id.strip_suffix("+debt") {
+        Some(text) => (text, true),
+        None => (view.id.as_str(), false),
+    };
     let kind = KINDS.iter().find(|(name, _)| *name == view.kind).map(|(_, kind)| *kind).ok_or_else(|| bad("kind"))?;
-    let gains = holder(&view.credit).map_err(|()| bad("credit"))?;
-    let receives = matches!(
-        kind,
-        EntryKind::Accrue
+    let from = side(&view.debit).ok_or_else(|| bad("debit"))?;
+    let to = side(&view.credit).ok_or_else(|| bad("credit"))?;
+    let names = match (kind, from, to) {
+        (EntryKind::Settle, Side::Held(holder), _) => Some(holder),
+        (
+            EntryKind::Accrue
             | EntryKind::ReverseRedemption
             | EntryKind::AdjustUp
             | EntryKind::Grant
             | EntryKind::ReturnRights
-            | EntryKind::Transfer
-    );
-    let debt = DEBTS
-        .iter()
-        .find(|(name, _)| view.debit.starts_with(name) || view.credit.starts_with(name))
-        .map(|(_, debt)| *debt);
+            | EntryKind::Transfer,
+            _,
+            Side::Held(holder),
+        ) => Some(holder),
+        _ => None,
+    };
+    let debt = match (from, to) {
+        (Side::Owed(kind), _) | (_, Side::Owed(kind)) => Some(kind),
+        _ => None,
+    };
     let entry = Entry {
         kind,
         member: view.member_id.parse().map_err(|_| bad("member"))?,
         purse: view.purse.clone(),
         lot: view.lot.parse().map_err(|_| bad("lot"))?,
         units: view.amount,
-        to: gains.filter(|_| receives),
+        to: names,
         debt,
     };
-    Ok((id, entry))
+    let id = text.parse().map_err(|_| bad("id"))?;
+    Ok(PublishedRow { id, second, moved: Move { from, to, units: view.amount }, entry })
 }
 
-/// The holder of a sub-account; `None` for any other account.
-fn holder(account: &str) -> Result<Option<Holder>, ()> {
+fn side(account: &str) -> Option<Side> {
     match account.strip_prefix("liability:") {
-        Some(holder) => holder.parse().map(Some).map_err(|_| ()),
-        None => Ok(None),
+        Some(holder) => holder.parse::<Holder>().ok().map(Side::Held),
+        None => ACCOUNTS.iter().find(|(name, _)| *name == account).map(|(_, side)| *side),
     }
 }
 
-/// What entries come to, place by place; zeros left out.
+/// Account by account what a trial balance says, zeros left out.
 ///
 /// # Errors
-/// When an entry's text does not say where it moves units.
-pub fn by_place<'a>(entries: impl Iterator<Item = &'a EntryView>) -> Result<BTreeMap<Place, i64>, String> {
-    let mut places = BTreeMap::new();
-    for view in entries {
-        let bad = || format!("ledger entry {view:?} cannot be read");
-        let member = view.member_id.parse().map_err(|_| bad())?;
-        let lot = view.lot.parse().map_err(|_| bad())?;
-        for (account, sign) in [(&view.debit, -1), (&view.credit, 1)] {
-            if let Some(holder) = holder(account).map_err(|()| bad())? {
-                let place = Place { holder, member, purse: view.purse.clone(), lot };
-                *places.entry(place).or_insert(0) += sign * view.amount;
-            }
+/// When its text does not say it, or it is not zero in sum.
+pub fn accounts(balance: &TrialBalance) -> Result<BTreeMap<(String, Side), i64>, String> {
+    let mut said = BTreeMap::new();
+    for purse in &balance.purses {
+        let sum: i64 = purse.accounts.iter().map(|account| account.total).sum();
+        if purse.total != 0 || sum != 0 {
+            return Err(format!("the trial balance of {} is {sum}, said to be {}", purse.purse, purse.total));
+        }
+        for account in purse.accounts.iter().filter(|account| account.total != 0) {
+            let name = match &account.holder {
+                Some(holder) => format!("liability:{holder}"),
+                None => account.account.clone(),
+            };
+            let side = side(&name).ok_or_else(|| format!("account {account:?} cannot be read"))?;
+            said.insert((purse.purse.clone(), side), account.total);
         }
     }
-    places.retain(|_, units| *units != 0);
-    Ok(places)
-}
-
-/// What entries come to, by holder's name and purse; zeros left out.
-///
-/// # Errors
-/// As [`by_place`].
-pub fn by_holder<'a>(entries: impl Iterator<Item = &'a EntryView>) -> Result<BTreeMap<(String, String), i64>, String> {
-    let mut holders = BTreeMap::new();
-    for (place, units) in by_place(entries)? {
-        *holders.entry((place.holder.to_string(), place.purse)).or_insert(0) += units;
-    }
-    holders.retain(|_, units| *units != 0);
-    Ok(holders)
+    Ok(said)
 }

@@ -140,7 +140,11 @@ impl World {
             return Ok(());
         }
         let Some(copy) = site.copy.take() else {
-            site.copy = Some(Copy { image: site.disk.image().without(MARKER), position: engine.head().position });
+            site.copy = Some(Copy {
+                image: site.disk.image().without(MARKER),
+                position: engine.head().position,
+                model: self.oracles.model(site.incarnation).clone(),
+            });
             self.note(&format!("till {till}: a copy of its database is taken"));
             return Ok(());
         };
@@ -159,7 +163,7 @@ impl World {
         site.finished.clear();
         site.sold.clear();
         if copy.position < head {
-            site.must_notice = marker_gone | self.oracles.restored(incarnation, copy.position, site.pushed);
+            site.must_notice = marker_gone | self.oracles.restored(incarnation, copy.position, site.pushed, copy.model);
         }
         Ok(())
     }

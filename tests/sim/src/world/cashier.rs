@@ -9,6 +9,7 @@ use counterfoil_protocol::sale::{MemberRef, Sale, SaleKind};
 use counterfoil_protocol::wire::v1::grant::Want;
 use counterfoil_till::{Call, CommandError, Redeem, RedeemWhat, Reply, Till};
 
+use super::office::member_id;
 use super::shop::{Paper, card};
 use super::till_site::Asked;
 use super::{Event, Violation, World};
@@ -214,11 +215,9 @@ impl World {
             return Ok(());
         };
         let incarnation = self.tills[till].incarnation;
-        if self.oracles.lost(incarnation).is_some() {
-            return Ok(());
-        }
+        self.oracles.judged(2, "what a till shows");
         for purse in &view.purses {
-            let may = self.oracles.book.local(incarnation, view.member_id, &purse.purse);
+            let may = self.oracles.model(incarnation).held(view.member_id, &purse.purse);
             if purse.spendable > may || purse.balance < 0 || purse.spendable < 0 {
                 return Err(Violation::new(2, format!("till {till} shows {purse:?} where it may spend {may}")));
             }
@@ -227,14 +226,27 @@ impl World {
     }
 
     fn redeem(&mut self, till: usize) -> Result<(), Violation> {
-        let member = self.rng.index(self.office.members);
         let what = match self.rng.below(4) {
-            0 => RedeemWhat::Reward("off".to_owned()),
-            1 if self.rng.chance(500) => RedeemWhat::Reward("coffee".to_owned()),
-            _ => RedeemWhat::Units { purse: "points".to_owned(), amount: self.rng.between(1, 60) },
+            0 if !self.swarm.prudent || self.rng.chance(100) => RedeemWhat::Reward("off".to_owned()),
+            1 if !self.swarm.prudent && self.rng.chance(500) => RedeemWhat::Reward("coffee".to_owned()),
+            _ => RedeemWhat::Units { purse: "points".to_owned(), amount: self.rng.between(1, self.swarm.spend_max) },
         };
+        let member = self.spender(till);
         self.count("redemptions asked for");
         self.ask(till, Ask::Redeem { member, what })
+    }
+
+    /// Who wants to spend. Prudent people ask where they know that they have something.
+    fn spender(&mut self, till: usize) -> usize {
+        let member = self.rng.index(self.office.members);
+        if !self.swarm.prudent || self.rng.chance(100) {
+            return member;
+        }
+        let model = self.oracles.model(self.tills[till].incarnation);
+        let has = |member: usize| model.held(member_id(&self.office.program_key, member), "points");
+        let others = (0..self.office.members).map(|step| (member + step) % self.office.members);
+        let found = others.into_iter().find(|other| has(*other) >= self.swarm.spend_max);
+        found.unwrap_or(member)
     }
 
     fn void(&mut self, till: usize) -> Result<(), Violation> {
@@ -374,9 +386,9 @@ impl World {
             Ask::Redeem { .. } => {
                 let up = self.tills[till].session.as_ref().and_then(|session| session.link_up());
                 self.count(match (rights, up) {
-                    (Rights::Granted, _) => "redemptions with rights granted for them",
-                    (_, Some(true)) => "redemptions with rights held, online",
-                    _ => "redemptions with rights held, offline",
+                    (Rights::Granted, _) => "redemptions done with rights granted for them",
+                    (_, Some(true)) => "redemptions done with rights held, online",
+                    _ => "redemptions done with rights held, offline",
                 });
             }
             _ => {}

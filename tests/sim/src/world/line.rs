@@ -401,10 +401,14 @@ impl World {
             Purpose::Push(_) => {
                 let answer: PushAnswer = decode(body)?;
                 let (position, time_ms) = (answer.acknowledged, answer.hub_time_ms);
+                self.hears(till, time_ms);
                 let done = self.with_till(till, |engine, _| engine.acknowledge(position, time_ms))?;
                 self.note(&format!("till {till}: acknowledged to {position}"));
                 match done.done() {
-                    Some(()) => self.session_result(till, purpose, Ok(position)),
+                    Some(()) => {
+                        self.has_heard(till, time_ms);
+                        self.session_result(till, purpose, Ok(position))
+                    }
                     None => self.session_failed(till, purpose, "the acknowledgement could not be kept"),
                 }
             }
@@ -419,18 +423,23 @@ impl World {
                         _ => None,
                     })
                     .collect();
+                self.hears(till, page.hub_time_ms);
                 let done = self.with_till(till, |engine, _| engine.apply_page(&page).map_err(taken))?;
                 // A page that could not be kept may be kept in part: what was granted may be counted on all the same.
                 self.oracles.received(incarnation, &grants)?;
                 self.note(&format!("till {till}: a page of {} changes", page.changes.len()));
                 match done.done() {
-                    Some(_) => self.session_result(till, purpose, Ok(u64::from(page.more))),
+                    Some(_) => {
+                        self.has_heard(till, page.hub_time_ms);
+                        self.session_result(till, purpose, Ok(u64::from(page.more)))
+                    }
                     None => self.session_failed(till, purpose, "the page could not be kept"),
                 }
             }
             Purpose::Grant(question) => {
                 let answer: GrantAnswer = decode(body)?;
                 let incarnation = self.tills[till].incarnation;
+                self.hears(till, answer.hub_time_ms);
                 let done = self.with_till(till, |engine, _| engine.apply_grants(&answer).map_err(taken))?;
                 self.oracles.received(incarnation, &answer.grants)?;
                 let units: i64 = answer.grants.iter().map(|grant| grant.entry.units).sum();
@@ -439,11 +448,26 @@ impl World {
                     self.count("answers with grants");
                 }
                 match done.done() {
-                    Some(_) => self.rights_came(till, question),
+                    Some(_) => {
+                        self.has_heard(till, answer.hub_time_ms);
+                        self.rights_came(till, question)
+                    }
                     None => self.rights_failed(till, question),
                 }
             }
         }
+    }
+
+    /// Head office's time reaches a till, which may forget it again.
+    fn hears(&mut self, till: usize, time_ms: i64) {
+        let heard = &mut self.tills[till].heard_ms;
+        heard.0 = heard.0.max(time_ms);
+    }
+
+    /// And this run of its process knows it.
+    fn has_heard(&mut self, till: usize, time_ms: i64) {
+        let heard = &mut self.tills[till].heard_ms;
+        heard.1 = heard.1.max(time_ms);
     }
 
     fn take_refusal(&mut self, till: usize, purpose: Purpose, body: &[u8]) -> Result<(), Violation> {

@@ -22,7 +22,7 @@ use std::fmt;
 
 use counterfoil_protocol::time::Millis;
 
-use crate::oracles::Oracles;
+use crate::oracles::{Oracles, Tally};
 use crate::rng::Rng;
 use line::{Exchange, HeldPoll};
 use office::Office;
@@ -50,6 +50,18 @@ pub struct Options {
     pub calm: bool,
     /// What is deliberately broken, for negative controls.
     pub sabotage: Sabotage,
+    /// What the world is full of.
+    pub profile: Profile,
+}
+
+/// What a world is full of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    /// Everything, some of it in each seed.
+    #[default]
+    All,
+    /// Redemptions that find their units, and power cuts.
+    Redeem,
 }
 
 /// A defence that is switched off, so that a test can see the simulator notice.
@@ -118,13 +130,32 @@ impl fmt::Display for Failure {
             writeln!(f, "  {line}")?;
         }
         writeln!(f, "seed {}: {}", self.seed, self.violation)?;
-        write!(
-            f,
-            "replay: cargo run --profile demo -p counterfoil-sim -- --seed {} --steps {}{} --trace",
-            self.seed,
-            self.options.steps,
-            if self.options.calm { " --calm" } else { "" }
-        )
+        f.write_str(&replay(self.seed, &self.options))
+    }
+}
+
+/// How to see a seed again: the source it ran, and one command.
+pub fn replay(seed: u64, options: &Options) -> String {
+    format!(
+        "{}\nreplay: cargo run --profile demo -p counterfoil-sim -- --seed {seed} --steps {}{}{} --trace",
+        source(),
+        options.steps,
+        if options.calm { " --calm" } else { "" },
+        if options.profile == Profile::Redeem { " --profile redeem" } else { "" },
+    )
+}
+
+/// Which source this is, as far as git can say.
+fn source() -> String {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain", "--untracked-files=no"])) {
+        (Some(commit), Some(changes)) if changes.is_empty() => format!("commit {commit}"),
+        (Some(commit), _) => format!("commit {commit} with changes"),
+        (None, _) => format!("version {}, commit unknown", env!("CARGO_PKG_VERSION")),
     }
 }
 
@@ -142,6 +173,8 @@ pub struct Report {
     pub virtual_ms: u64,
     /// What happened how often.
     pub counts: Counts,
+    /// Which oracle judged how many steps.
+    pub tally: Tally,
 }
 
 /// What is planned. Tills and exchanges by index; `life` says for which life of a process it was planned.
@@ -193,7 +226,7 @@ pub struct World {
 /// When a law is broken.
 pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
     let mut rng = Rng::new(seed);
-    let mut swarm = Swarm::draw(&mut rng);
+    let mut swarm = Swarm::draw(&mut rng, options.profile);
     if options.calm {
         swarm = swarm.without_faults();
     }
@@ -210,7 +243,13 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
     match world.live() {
         Ok(()) => {
             let (trace, lines) = world.trace.digest();
-            Ok(Report { trace, lines, virtual_ms: world.now_ms, counts: world.counts })
+            Ok(Report {
+                trace,
+                lines,
+                virtual_ms: world.now_ms,
+                counts: world.counts,
+                tally: world.oracles.tally().clone(),
+            })
         }
         Err(violation) => Err(fail(violation, &world.trace)),
     }

@@ -1,5 +1,7 @@
 //! Head office: one real hub on a disk of its own, its crashes, and what its people do meanwhile.
 
+use std::collections::BTreeMap;
+
 use counterfoil_hub::core::{
     EntryFilter, EntryView, Faults, Hub, HubError, ImportRow, MemberDraft, MemberPatch, StoreDraft,
 };
@@ -12,6 +14,7 @@ use counterfoil_protocol::wire::v1::feed::MemberStatus;
 use super::shop::{PROGRAMS, card};
 use super::{Event, Options, STORE, Sabotage, Swarm, Violation, World};
 use crate::disk::{Disk, Fault};
+use crate::model::till::Floor;
 use crate::rng::Rng;
 
 /// Entries read from the ledger at once.
@@ -24,6 +27,8 @@ pub(super) struct Office {
     pub(super) life: u64,
     root_seed: [u8; 32],
     sabotage: Sabotage,
+    /// Of member ids.
+    pub(super) program_key: ProgramKey,
     /// How the next stop ends: with a power cut, or a dead process.
     pub(super) loses_power: bool,
     ledger_cursor: Option<String>,
@@ -34,6 +39,8 @@ pub(super) struct Office {
     unanswered: Vec<Errand>,
     /// Programs by version; what each gives stands in [`PROGRAMS`].
     pub(super) programs: Vec<usize>,
+    /// And what tills may overspend under each.
+    pub(super) floors: Vec<BTreeMap<String, Floor>>,
 }
 
 /// Something a person at head office does; asked again with its key until it is answered.
@@ -51,7 +58,8 @@ impl Office {
         let disk = Disk::new(rng.bits());
         let root_seed = rng.key();
         let conn = open_file(&disk).map_err(|error| Violation::new(0, error))?;
-        let hub = Hub::create(conn, root_seed, ProgramKey(rng.key()), 1, "no TLS in a simulation".to_owned())
+        let program_key = ProgramKey(rng.key());
+        let hub = Hub::create(conn, root_seed, program_key, 1, "no TLS in a simulation".to_owned())
             .map_err(|error| Violation::new(0, format!("head office does not open: {error:?}")))?;
         let mut office = Self {
             disk,
@@ -59,12 +67,14 @@ impl Office {
             life: 1,
             root_seed,
             sabotage: options.sabotage,
+            program_key,
             loses_power: false,
             ledger_cursor: None,
             members: swarm.members,
             next_key: 1,
             unanswered: Vec::new(),
             programs: Vec::new(),
+            floors: Vec::new(),
         };
         office.sabotage();
         Ok(office)
@@ -80,6 +90,13 @@ impl Office {
         if self.sabotage == Sabotage::HubNormalSync {
             hub.connection().pragma_update(None, "synchronous", "NORMAL").expect("a pragma of an open database");
         }
+    }
+
+    /// A version more.
+    fn note_program(&mut self, program: usize) {
+        self.programs.push(program);
+        let floor = PROGRAMS[program].1.floor;
+        self.floors.push(floor.map(|floor| ("points".to_owned(), floor)).into_iter().collect());
     }
 
     fn key(&mut self) -> String {
@@ -108,7 +125,7 @@ impl World {
             return Err(Violation::new(0, format!("import of {} members: {outcome:?}", rows.len())));
         }
         hub.publish_program(&program_json(program)?, wall_ms - 1_000, wall_ms).map_err(unexpected)?;
-        self.office.programs.push(program);
+        self.office.note_program(program);
         self.absorb_hub()
     }
 
@@ -209,7 +226,7 @@ impl World {
             4..=6 => Errand::Adjust { member, amount: *self.rng.pick(&[5, 40, 100, -3, -50]), key },
             7 | 8 => Errand::Block { member, blocked: self.rng.chance(400), key },
             _ if self.swarm.programs_change => {
-                let program = self.rng.index(PROGRAMS.len());
+                let program = self.rng.index(3);
                 Errand::Publish { program, effective_ms: self.wall_ms() + self.rng.between(0, 60_000) }
             }
             _ => return Ok(()),
@@ -262,7 +279,7 @@ impl World {
             Errand::Publish { program, effective_ms } => {
                 let published = hub.publish_program(&program_json(*program)?, *effective_ms, wall_ms);
                 if published.as_ref().is_ok_and(|published| published.version as usize > self.office.programs.len()) {
-                    self.office.programs.push(*program);
+                    self.office.note_program(*program);
                 }
                 published.map(|_| ())
             }

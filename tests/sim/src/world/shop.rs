@@ -9,10 +9,15 @@ use counterfoil_protocol::day::PosTotals;
 use counterfoil_protocol::sale::{Discount, Line, Sale, SaleKind, Tender, TenderKind};
 use counterfoil_protocol::time::rfc3339_utc;
 
+use crate::model::dates::Term;
+use crate::model::till::Floor;
 use crate::rng::Rng;
 
+/// Spendable at once, for ever.
+const AT_ONCE: Term = Term { vests_days: 0, expires_months: 0 };
+
 /// The programs of simulated shops, with what they give as [`Expected`] says.
-pub const PROGRAMS: [(&str, Expected); 3] = [
+pub const PROGRAMS: [(&str, Expected); 4] = [
     (
         r#"
 program = "corner-club"
@@ -32,7 +37,7 @@ title = "5.00 off"
 cost = { purse = "points", amount = 30 }
 benefit = { kind = "discount", amount = 500 }
 "#,
-        Expected { every: 100, give: 1, stamps: false, welcome: 0 },
+        Expected { every: 100, give: 1, stamps: false, welcome: 0, fresh: true, term: AT_ONCE, floor: None },
     ),
     (
         r#"
@@ -67,7 +72,7 @@ title = "A coffee"
 cost = { purse = "coffee", amount = 5 }
 benefit = { kind = "discount", amount = 300 }
 "#,
-        Expected { every: 100, give: 2, stamps: true, welcome: 0 },
+        Expected { every: 100, give: 2, stamps: true, welcome: 0, fresh: false, term: AT_ONCE, floor: None },
     ),
     (
         r#"
@@ -103,7 +108,28 @@ title = "5.00 off"
 cost = { purse = "points", amount = 60 }
 benefit = { kind = "discount", amount = 500 }
 "#,
-        Expected { every: 50, give: 1, stamps: true, welcome: 25 },
+        Expected { every: 50, give: 1, stamps: true, welcome: 25, fresh: true, term: AT_ONCE, floor: None },
+    ),
+    (
+        r#"
+program = "corner-club"
+currency = "GBP"
+time_zone = "Europe/London"
+[purse.points]
+kind = "points"
+spend_fresh = true
+[[earn]]
+id = "base"
+purse = "points"
+award = { every = 10, give = 1 }
+reason = "10 points for each pound"
+[[reward]]
+id = "off"
+title = "5.00 off"
+cost = { purse = "points", amount = 20 }
+benefit = { kind = "discount", amount = 500 }
+"#,
+        Expected { every: 10, give: 1, stamps: false, welcome: 0, fresh: true, term: AT_ONCE, floor: None },
     ),
 ];
 
@@ -118,6 +144,12 @@ pub struct Expected {
     pub stamps: bool,
     /// Points at the first visit, held by head office.
     pub welcome: i64,
+    /// The till that accrued points holds them.
+    pub fresh: bool,
+    /// When points vest and end.
+    pub term: Term,
+    /// What a till may overspend in points while cut off.
+    pub floor: Option<Floor>,
 }
 
 impl Expected {

@@ -1,6 +1,7 @@
 //! What may happen in one seed's world. Swarm testing (Groce et al. 2012): each seed switches some operations and
 //! faults off, because a feature that is always on hides what happens without it.
 
+use super::Profile;
 use crate::rng::Rng;
 
 /// How a seed's world is built. Weights are relative, chances are in a thousand.
@@ -15,6 +16,10 @@ pub struct Swarm {
     /// What a cashier does next: sale by API, sale on paper, look-up, redemption, void, day close, question
     /// after a sale, scan.
     pub acts: Acts,
+    /// Units that a redemption asks for, at the most.
+    pub spend_max: i64,
+    /// People ask to spend where they know that they have something.
+    pub prudent: bool,
     /// Milliseconds between two acts of one till, at the most.
     pub pace_ms: u64,
     /// Members signed up, adjusted and blocked at head office meanwhile.
@@ -94,7 +99,34 @@ pub struct Faults {
 
 impl Swarm {
     /// The world of a seed.
-    pub fn draw(rng: &mut Rng) -> Self {
+    pub fn draw(rng: &mut Rng, profile: Profile) -> Self {
+        let swarm = Self::of_everything(rng);
+        match profile {
+            Profile::All => swarm,
+            Profile::Redeem => swarm.of_redemptions(rng),
+        }
+    }
+
+    /// Nearly every act spends, nearly every fault is a power cut, and nearly everybody has enough.
+    fn of_redemptions(mut self, rng: &mut Rng) -> Self {
+        self.acts =
+            Acts { sale: 6, redeem: 40 + rng.below(20), look_up: rng.below(3), again: rng.below(2), ..self.acts };
+        (self.acts.paper, self.acts.void, self.acts.close) = (rng.below(2), rng.below(2), rng.below(2));
+        (self.acts.scan, self.acts.other) = (0, 0);
+        self.spend_max = *rng.pick(&[3, 8, 20]);
+        self.prudent = true;
+        self.program = 3;
+        self.tills = 1 + rng.index(2);
+        self.members = 2 + rng.index(4);
+        self.pace_ms = *rng.pick(&[1_000, 4_000]);
+        self.programs_change = false;
+        self.faults =
+            Faults { pace_ms: self.pace_ms * *rng.pick(&[6, 12]), till_power: 30, hub_power: 4, ..self.faults };
+        (self.faults.restore, self.faults.disk_full) = (0, 0);
+        self
+    }
+
+    fn of_everything(rng: &mut Rng) -> Self {
         let some = |rng: &mut Rng, most: u64, off_in_thousand: u64| {
             if rng.chance(off_in_thousand) { 0 } else { 1 + rng.below(most) }
         };
@@ -132,8 +164,10 @@ impl Swarm {
         Self {
             tills: 1 + rng.index(4),
             members: 2 + rng.index(7),
-            program: rng.index(crate::world::PROGRAMS.len()),
+            program: rng.index(3),
             acts,
+            spend_max: 60,
+            prudent: false,
             pace_ms: *rng.pick(&[4_000, 20_000, 60_000]),
             administration: rng.chance(500),
             programs_change: rng.chance(300),

@@ -1,15 +1,17 @@
 //! A lane: one real till on a disk of its own with its marker beside it, the register it listens to, the line it
 //! hangs on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_protocol::entry::{Entry, EntryKind};
-use counterfoil_protocol::id::{Holder, IncarnationId};
+use counterfoil_protocol::id::{Holder, IncarnationId, MemberId};
 use counterfoil_protocol::record::{Body, Head, Record};
+use counterfoil_protocol::sale::MemberRef;
 use counterfoil_protocol::session::terminal::TerminalSession;
 use counterfoil_protocol::wire::http::{ENROL_PATH, RequestHeaders};
 use counterfoil_protocol::wire::sign::{PublicKey, request_text, sign};
 use counterfoil_protocol::wire::v1::enrol::{EnrolAnswer, EnrolRequest};
+use counterfoil_protocol::wire::v1::feed::MemberStatus;
 use counterfoil_till::{
     CommandError, Enrolment, Faults, Marker, Now, OpenError, Settings, Standing, Synchronous, Till, Witness,
     WitnessError,
@@ -22,14 +24,26 @@ use super::line::LineState;
 use super::shop::{PROGRAMS, Register};
 use super::{Event, STORE, Sabotage, Violation, World};
 use crate::disk::{Disk, Fault, Image};
+use crate::model::dates::{Day, Term};
+use crate::model::till::{Around, TillModel};
 
 /// The marker's file; it is no part of an image of the database.
 pub(super) const MARKER: &str = "marker";
+
+/// What was true of a till just before it was asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    pub(super) sound: bool,
+    pub(super) acknowledged: u64,
+    pub(super) cut_off: bool,
+}
 
 /// How far the journal of an older copy came.
 pub(super) struct Copy {
     pub(super) image: Image,
     pub(super) position: u64,
+    /// What the till had then, by the model.
+    pub(super) model: TillModel,
 }
 
 /// One lane.
@@ -48,6 +62,11 @@ pub(super) struct TillSite {
     pub(super) line_fault: u64,
     /// What the till's clock is off by.
     pub(super) clock_ms: i64,
+    /// The latest time that head office told this till, and this run of its process.
+    pub(super) heard_ms: (i64, i64),
+    /// Whether it might spend before the last call, how far it was acknowledged then, and whether the call said that
+    /// head office could not be asked.
+    pub(super) before: Before,
     /// How the next stop ends.
     pub(super) loses_power: bool,
     /// A copy of the database that may be put back.
@@ -58,8 +77,6 @@ pub(super) struct TillSite {
     pub(super) put_back: bool,
     /// And the till must know it: what it held was spent since then, or the marker is gone.
     pub(super) must_notice: bool,
-    /// Where the journal stood when the till first knew that its database is old.
-    pub(super) behind_from: Option<u64>,
     /// Calls of the POS that have no answer yet.
     pub(super) calls: Vec<PendingCall>,
     /// The last calls that have one.
@@ -193,12 +210,13 @@ impl World {
             line: LineState::Up,
             line_fault: 0,
             clock_ms: 0,
+            heard_ms: (0, 0),
+            before: Before { sound: true, acknowledged: 0, cut_off: false },
             loses_power: false,
             copy: None,
             pushed: 0,
             put_back: false,
             must_notice: false,
-            behind_from: None,
             calls: Vec::new(),
             finished: Vec::new(),
             questions: Vec::new(),
@@ -206,6 +224,7 @@ impl World {
             retry_planned: false,
             sold: Vec::new(),
         });
+        self.oracles.begins(incarnation);
         self.connect(index)
     }
 
@@ -235,7 +254,11 @@ impl World {
     ) -> Result<Asked<T>, Violation> {
         let now = self.till_now(index);
         let Some(till) = self.tills[index].till.as_mut() else { return Ok(Asked::Down) };
+        let (sound, acknowledged) = (till.standing().is_sound(), till.acknowledged());
         let result = ask(till, now);
+        self.tills[index].before.sound = sound;
+        let before = &mut self.tills[index].before.acknowledged;
+        *before = acknowledged.max(*before);
         if self.tills[index].disk.is_stopped() {
             self.till_died(index);
             // An answer that was given before the lights went out was given.
@@ -259,28 +282,69 @@ impl World {
     pub(super) fn absorb(&mut self, index: usize) -> Result<(), Violation> {
         let site = &self.tills[index];
         let incarnation = site.incarnation;
-        if site.put_back {
-            self.watch_behind(index)?;
+        let Some(till) = site.till.as_ref() else { return Ok(()) };
+        let seen = self.oracles.head(incarnation);
+        let head = till.head();
+        if head.position <= seen {
+            return Ok(());
         }
-        if let Some(lost) = self.oracles.lost(incarnation) {
-            return self.absorb_branch(index, lost.after);
+        let Ok(fresh) = till.records_after(seen, 1_000) else { return Ok(()) };
+        let mut touched = BTreeSet::new();
+        for (position, _, record) in &fresh {
+            self.note_entries(index, *position, record);
+            self.check_awards(index, *position, record)?;
+            touched.extend(record.entries.iter().map(|entry| entry.member));
         }
         let site = &self.tills[index];
-        let Some(till) = site.till.as_ref() else { return Ok(()) };
-        let seen = self.oracles.seen(site.incarnation);
-        let head = till.head();
-        if head.position > seen {
-            let Ok(fresh) = till.records_after(seen, 1_000) else { return Ok(()) };
-            for (position, _, record) in &fresh {
-                self.note_entries(index, *position, record);
-                self.check_awards(index, *position, record)?;
-            }
-            self.oracles.committed(incarnation, fresh)?;
-            let now = self.now();
-            if let Some(session) = self.tills[index].session.as_mut() {
-                session.handle_head(head.position, now);
+        let around = Around {
+            acknowledged: site.before.acknowledged,
+            heard_ms: site.heard_ms.0,
+            heard_in_this_run_ms: site.heard_ms.1,
+            sound: site.before.sound,
+            cut_off: site.before.cut_off,
+            floors: &self.office.floors,
+        };
+        self.oracles.committed(incarnation, fresh, &around)?;
+        for member in touched {
+            if self.rng.chance(250) {
+                self.compare_book(index, member)?;
             }
         }
+        let now = self.now();
+        if let Some(session) = self.tills[index].session.as_mut() {
+            session.handle_head(head.position, now);
+        }
+        Ok(())
+    }
+
+    /// Law 3, at every step: what a till lets a member spend is what the model says it may.
+    fn compare_book(&mut self, index: usize, member: MemberId) -> Result<(), Violation> {
+        let now = self.till_now(index);
+        let site = &self.tills[index];
+        let Some(till) = site.till.as_ref() else { return Ok(()) };
+        let who = MemberRef { identifier: None, member_id: Some(member.to_string()) };
+        let Ok(Some(view)) = till.look_up(&who, now) else { return Ok(()) };
+        let model = self.oracles.model(site.incarnation);
+        let may = view.status == MemberStatus::Active && till.standing().is_sound();
+        let day = |at_ms: i64| Day::of_shop(at_ms);
+        let (wall, heard, heard_now) = (day(now.wall_ms), day(site.heard_ms.0), day(site.heard_ms.1));
+        let certain = if now.suspect { heard_now } else { wall.max(heard_now) };
+        for purse in &view.purses {
+            let most = model.spendable(member, &purse.purse, wall.max(heard), wall.max(heard_now));
+            let least = model.spendable(member, &purse.purse, certain, wall.max(heard));
+            let (least, most) = if !may {
+                (0, 0)
+            } else if purse.debt > 0 {
+                (least.min(purse.balance), most.min(purse.balance))
+            } else {
+                (least, most)
+            };
+            if !(least..=most).contains(&purse.spendable) {
+                let what = format!("till {index} lets {purse:?} of {member} be spent, due is {least} to {most}");
+                return Err(Violation::new(3, what));
+            }
+        }
+        self.oracles.judged(3, "a till's book is the model's");
         Ok(())
     }
 
@@ -294,17 +358,29 @@ impl World {
         }
     }
 
-    /// What a sale accrued is what a person would have worked out from its program.
-    fn check_awards(&self, index: usize, position: u64, record: &Record) -> Result<(), Violation> {
+    /// What a sale accrued is what a person would have worked out from its program: how much, in which lot, for whom.
+    fn check_awards(&mut self, index: usize, position: u64, record: &Record) -> Result<(), Violation> {
         let Body::Sale(sale) = &record.body else { return Ok(()) };
         let mut due: BTreeMap<&str, i64> = BTreeMap::new();
+        let accrued = || record.entries.iter().filter(|entry| entry.kind == EntryKind::Accrue);
         if let (Some(version), Some(_)) = (record.program_version, sale.member) {
             let Some(program) = self.office.programs.get(version as usize - 1) else { return Ok(()) };
+            let expected = &PROGRAMS[*program].1;
             let visits = sale.inputs.as_ref().map_or(0, |inputs| inputs.visits);
-            due.extend(PROGRAMS[*program].1.awards(&sale.sale, visits));
+            due.extend(expected.awards(&sale.sale, visits));
+            let made = Day::of(record.business_date);
+            for entry in accrued() {
+                let is_points = entry.purse == "points";
+                let term = if is_points { expected.term } else { Term::default() };
+                let kept = entry.to != Some(Holder::Hub);
+                if !term.fits(entry.lot, made) || (kept && is_points && !expected.fresh) {
+                    let what = format!("till {index}, record {position}: made on {made:?}: {entry:?}");
+                    return Err(Violation::new(0, what));
+                }
+            }
         }
         let mut given: BTreeMap<&str, i64> = BTreeMap::new();
-        for entry in record.entries.iter().filter(|entry| entry.kind == EntryKind::Accrue) {
+        for entry in accrued() {
             *given.entry(&entry.purse).or_default() += entry.units;
         }
         if given != due {
@@ -313,6 +389,7 @@ impl World {
                 format!("till {index}, record {position}: accrued {given:?}, due is {due:?}: {sale:?}"),
             ));
         }
+        self.oracles.judged(0, "what a sale gives");
         Ok(())
     }
 
@@ -371,6 +448,7 @@ impl World {
         match self.open_till(index) {
             Ok(till) => {
                 self.tills[index].till = Some(till);
+                self.tills[index].heard_ms.1 = 0;
                 self.till_is_open(index)
             }
             Err(_) if self.tills[index].disk.is_stopped() => {
@@ -445,43 +523,6 @@ impl World {
         self.absorb(index)?;
         self.connect(index)?;
         self.plan_retry(index);
-        Ok(())
-    }
-
-    /// A till that came back with an older database: once it knows, it spends nothing and keeps no rights.
-    fn watch_behind(&mut self, index: usize) -> Result<(), Violation> {
-        let site = &mut self.tills[index];
-        let Some(till) = site.till.as_ref() else { return Ok(()) };
-        if till.standing().is_sound() {
-            site.behind_from = None;
-            return Ok(());
-        }
-        let from = *site.behind_from.get_or_insert(till.head().position);
-        let Ok(branch) = till.records_after(from, 1_000) else { return Ok(()) };
-        let own = Holder::Terminal(site.incarnation);
-        for (position, _, record) in branch {
-            let spends = |entry: &Entry| entry.kind == EntryKind::Redeem && entry.debt.is_none();
-            let keeps = |entry: &Entry| entry.held_change(own, own).is_ok_and(|change| change > 0);
-            if let Some(entry) = record.entries.iter().find(|entry| spends(entry) || keeps(entry)) {
-                let what =
-                    format!("till {index} knows that its database is old and writes record {position}: {entry:?}");
-                return Err(Violation::new(2, what));
-            }
-        }
-        Ok(())
-    }
-
-    /// A till that came back with an older database after it had sent more: what it writes now may be a fork.
-    fn absorb_branch(&mut self, index: usize, after: u64) -> Result<(), Violation> {
-        let site = &self.tills[index];
-        let Some(till) = site.till.as_ref() else { return Ok(()) };
-        let head = till.head().position;
-        let Ok(branch) = till.records_after(after, 1_000) else { return Ok(()) };
-        self.oracles.branched(site.incarnation, branch);
-        let now = self.now();
-        if let Some(session) = self.tills[index].session.as_mut() {
-            session.handle_head(head, now);
-        }
         Ok(())
     }
 }

@@ -1,0 +1,440 @@
+//! One incarnation by what it wrote and received: what it may spend, what baskets hold, which redemption is undone.
+//!
+//! Nothing of head office's counts here but what has arrived. Every record is judged when it is committed, by the
+//! rules that held and the clocks that were known then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use counterfoil_protocol::entry::{DebtKind, Entry, EntryKind, Lot};
+use counterfoil_protocol::id::{EntryId, EventId, Holder, IncarnationId, MemberId};
+use counterfoil_protocol::record::{
+    Body, ConfirmationRecord, Record, RedemptionRecord, ReleaseReason, ReservationRecord, ReturnReason, Rights,
+};
+
+use super::dates::{Day, may_spend};
+use super::{Side, movement};
+
+/// What a till may overspend while it is cut off, per purse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor {
+    /// In one redemption.
+    pub redemption: i64,
+    /// For one member, not yet acknowledged by head office.
+    pub member: i64,
+    /// For all, not yet acknowledged by head office.
+    pub till: i64,
+}
+
+/// What is known around a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Acknowledged to the till before it wrote the record.
+    pub acknowledged: u64,
+    /// The latest time head office ever told this till.
+    pub heard_ms: i64,
+    /// The latest it told this run of the till's process.
+    pub heard_in_this_run_ms: i64,
+    /// The till may spend and keep rights.
+    pub sound: bool,
+    /// Head office could not be asked.
+    pub cut_off: bool,
+    /// Floors by purse, program by program from version 1.
+    pub floors: &'a [BTreeMap<String, Floor>],
+}
+
+#[derive(Debug, Clone)]
+struct Reservation {
+    record: ReservationRecord,
+    state: Basket,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Basket {
+    Open,
+    Released,
+    Confirmed,
+}
+
+/// A broken rule, and which oracle saw it.
+pub type Broken = (&'static str, String);
+
+/// Units here, of one member's purse.
+#[derive(Debug, Clone, Default)]
+struct Purse {
+    held: BTreeMap<Lot, i64>,
+    reserved: BTreeMap<Lot, i64>,
+}
+
+impl Purse {
+    fn free(&self, lot: Lot) -> i64 {
+        self.held.get(&lot).copied().unwrap_or(0) - self.reserved.get(&lot).copied().unwrap_or(0)
+    }
+}
+
+/// One incarnation.
+#[derive(Debug, Clone)]
+pub struct TillModel {
+    incarnation: IncarnationId,
+    purses: BTreeMap<(MemberId, String), Purse>,
+    received: BTreeSet<EntryId>,
+    baskets: BTreeMap<u64, Reservation>,
+    /// What redemptions and confirmations spent, by the position that names them.
+    spent: BTreeMap<u64, Vec<Entry>>,
+    undone: BTreeSet<u64>,
+    /// Redemptions below the floor: position, member, purse, units.
+    floor: Vec<(u64, MemberId, String, i64)>,
+    retired: bool,
+}
+
+impl TillModel {
+    /// Before its first record.
+    pub fn new(incarnation: IncarnationId) -> Self {
+        Self {
+            incarnation,
+            purses: BTreeMap::new(),
+            received: BTreeSet::new(),
+            baskets: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            undone: BTreeSet::new(),
+            floor: Vec::new(),
+            retired: false,
+        }
+    }
+
+    /// Rights arrived; the same again changes nothing.
+    pub fn receive(&mut self, id: EntryId, entry: &Entry) {
+        if self.received.insert(id) {
+            self.shift(entry, entry.units);
+        }
+    }
+
+    /// Whether rights have arrived.
+    pub fn has_received(&self, id: EntryId) -> bool {
+        self.received.contains(&id)
+    }
+
+    /// Units here of one member's purse, baskets and dates aside.
+    pub fn held(&self, member: MemberId, purse: &str) -> i64 {
+        self.purses.get(&(member, purse.to_owned())).map_or(0, |purse| purse.held.values().sum())
+    }
+
+    /// Lots here of one member's purse.
+    pub fn lots(&self, member: MemberId, purse: &str) -> BTreeMap<Lot, i64> {
+        self.purses.get(&(member, purse.to_owned())).map(|purse| purse.held.clone()).unwrap_or_default()
+    }
+
+    /// Everything held here; zeros left out.
+    pub fn everything(&self) -> impl Iterator<Item = (MemberId, &str, Lot, i64)> {
+        self.purses.iter().flat_map(|((member, name), purse)| {
+            let lots = purse.held.iter().filter(|(_, units)| **units != 0);
+            lots.map(move |(lot, units)| (*member, name.as_str(), *lot, *units))
+        })
+    }
+
+    /// Units that may be spent here at once: not in a basket, vested, not ended.
+    pub fn spendable(&self, member: MemberId, purse: &str, vested_by: Day, not_ended_by: Day) -> i64 {
+        let Some(purse) = self.purses.get(&(member, purse.to_owned())) else { return 0 };
+        purse.held.keys().filter(|lot| may_spend(**lot, vested_by, not_ended_by)).map(|lot| purse.free(*lot)).sum()
+    }
+
+    /// Units in open baskets.
+    pub fn reserved(&self) -> i64 {
+        self.purses.values().flat_map(|purse| purse.reserved.values()).sum()
+    }
+
+    fn shift(&mut self, entry: &Entry, units: i64) {
+        let purse = self.purses.entry((entry.member, entry.purse.clone())).or_default();
+        *purse.held.entry(entry.lot).or_default() += units;
+    }
+
+    fn reserve(&mut self, entry: &Entry, units: i64) {
+        let purse = self.purses.entry((entry.member, entry.purse.clone())).or_default();
+        *purse.reserved.entry(entry.lot).or_default() += units;
+    }
+
+    /// Judges the next record and takes it in; gives the oracles that judged it.
+    ///
+    /// # Errors
+    /// With the oracle that saw a rule broken.
+    pub fn record(
+        &mut self,
+        position: u64,
+        record: &Record,
+        around: &Around<'_>,
+    ) -> Result<BTreeSet<&'static str>, Broken> {
+        let mut by = BTreeSet::new();
+        self.open_basket(record, &mut by)?;
+        self.choice(record, around, &mut by)?;
+        let own = Holder::Terminal(self.incarnation);
+        for entry in &record.entries {
+            let (from, to) = movement(entry, own).map_err(|why| ("who writes what", format!("{entry:?}: {why}")))?;
+            by.insert("rights held");
+            if from == Side::Held(own) {
+                let free =
+                    self.purses.get(&(entry.member, entry.purse.clone())).map_or(0, |purse| purse.free(entry.lot));
+                if free < entry.units {
+                    return Err(("rights held", format!("{entry:?} takes {} where {free} are free", entry.units)));
+                }
+                self.shift(entry, -entry.units);
+            }
+            if to == Side::Held(own) {
+                self.shift(entry, entry.units);
+            }
+            if !around.sound || self.retired {
+                by.insert("standing");
+                let gives_back = entry.kind == EntryKind::ReturnRights;
+                if (from == Side::Held(own) && !gives_back && entry.kind != EntryKind::ReverseAccrual)
+                    || to == Side::Held(own)
+                {
+                    return Err(("standing", format!("it must neither spend nor keep: {entry:?}")));
+                }
+            }
+        }
+        self.life(position, record, around, &mut by)?;
+        Ok(by)
+    }
+
+    /// A confirmation spends what its basket holds: those units are free for it.
+    fn open_basket(&mut self, record: &Record, by: &mut BTreeSet<&'static str>) -> Result<(), Broken> {
+        let Body::Confirmation(ConfirmationRecord { reservation, late, .. }) = &record.body else { return Ok(()) };
+        by.insert("baskets");
+        let broken = |what: String| Err(("baskets", what));
+        let Some(basket) = self.baskets.get(&reservation.position).cloned() else {
+            return broken(format!("{reservation} was never reserved"));
+        };
+        let fits = if *late { basket.state == Basket::Released } else { basket.state == Basket::Open };
+        if !fits {
+            return broken(format!("{reservation} is {:?} and confirmed, late: {late}", basket.state));
+        }
+        if !late {
+            basket.record.chosen.iter().for_each(|entry| self.reserve(entry, -entry.units));
+            if record.entries != basket.record.chosen {
+                return broken(format!("{reservation} held {:?}, {:?} is spent", basket.record.chosen, record.entries));
+            }
+        }
+        let (asked, spent) = (units(&basket.record.chosen), units(&record.entries));
+        if asked != spent {
+            return broken(format!("{reservation} held {asked}, {spent} are spent"));
+        }
+        Ok(())
+    }
+
+    /// What is chosen to be spent is what should be: dates, order, and debt only for what is not here.
+    fn choice(&self, record: &Record, around: &Around<'_>, by: &mut BTreeSet<&'static str>) -> Result<(), Broken> {
+        let (chosen, asked): (&[Entry], Option<&RedemptionRecord>) = match &record.body {
+            Body::Redemption(redemption) => (&record.entries, Some(redemption)),
+            Body::Reservation(reservation) => (&reservation.chosen, Some(&reservation.redemption)),
+            Body::Confirmation(confirmation) if confirmation.late => (&record.entries, None),
+            _ => return Ok(()),
+        };
+        let Some(first) = chosen.first() else { return Err(("what is spent", "nothing is spent".to_owned())) };
+        if let Some(asked) = asked {
+            let its = |entry: &Entry| (entry.member, entry.purse.as_str()) == (asked.member, asked.purse.as_str());
+            if !chosen.iter().all(its) || units(chosen) != asked.units {
+                return Err(("what is spent", format!("{asked:?} spends {chosen:?}")));
+            }
+        }
+        if !chosen.iter().all(|entry| entry.kind == EntryKind::Redeem) {
+            return Err(("what is spent", format!("{chosen:?}")));
+        }
+        let own_clock = Day::of_shop(record.recorded_at_ms);
+        let ended_by = own_clock.max(Day::of_shop(around.heard_in_this_run_ms));
+        let vested_by = own_clock.max(Day::of_shop(around.heard_ms));
+        by.insert("dates of lots");
+        for entry in chosen.iter().filter(|entry| entry.debt.is_none()) {
+            if !may_spend(entry.lot, vested_by, ended_by) {
+                return Err(("dates of lots", format!("{entry:?} at {own_clock:?}, head office's {around:?}")));
+            }
+        }
+        let purse = self.purses.get(&(first.member, first.purse.clone())).cloned().unwrap_or_default();
+        self.order(&purse, chosen, ended_by, around, record)?;
+        by.insert("order of lots");
+        let version = record.program_version.unwrap_or(0) as usize;
+        let floors = version.checked_sub(1).and_then(|index| around.floors.get(index));
+        self.owed(chosen, asked, around, floors, by)
+    }
+
+    /// Earliest expiry first, and debt only when nothing is left.
+    fn order(
+        &self,
+        purse: &Purse,
+        chosen: &[Entry],
+        ended_by: Day,
+        around: &Around<'_>,
+        record: &Record,
+    ) -> Result<(), Broken> {
+        let taken = |lot: Lot| -> i64 {
+            chosen.iter().filter(|entry| entry.debt.is_none() && entry.lot == lot).map(|entry| entry.units).sum()
+        };
+        // Certainly spendable: vested by the till's own trusted clock, or by what head office just said.
+        let vested = if record.clock_suspect { around.heard_in_this_run_ms } else { record.recorded_at_ms };
+        let certainly = Day::of_shop(vested.max(around.heard_in_this_run_ms));
+        let not_ended = ended_by.max(Day::of_shop(around.heard_ms));
+        let left = |lot: &Lot| may_spend(*lot, certainly, not_ended) && purse.free(*lot) > taken(*lot);
+        let rank = |lot: Lot| (lot.expires.is_none(), lot.expires);
+        let last = chosen.iter().filter(|entry| entry.debt.is_none()).map(|entry| rank(entry.lot)).max();
+        let passed = purse.held.keys().find(|lot| left(lot) && last.is_some_and(|last| rank(**lot) < last));
+        if let Some(lot) = passed {
+            return Err(("order of lots", format!("{chosen:?} leaves {lot} of {purse:?}")));
+        }
+        Ok(())
+    }
+
+    /// Units that are owed for a redemption: below the floor and within its limits, or late.
+    fn owed(
+        &self,
+        chosen: &[Entry],
+        asked: Option<&RedemptionRecord>,
+        around: &Around<'_>,
+        floors: Option<&BTreeMap<String, Floor>>,
+        by: &mut BTreeSet<&'static str>,
+    ) -> Result<(), Broken> {
+        let owed: Vec<&Entry> = chosen.iter().filter(|entry| entry.debt.is_some()).collect();
+        let Some(first) = owed.first() else {
+            return match asked {
+                Some(asked) if asked.rights == Rights::Floor => {
+                    Err(("floor", format!("{asked:?} says floor and owes nothing")))
+                }
+                _ => Ok(()),
+            };
+        };
+        let short: i64 = owed.iter().map(|entry| entry.units).sum();
+        by.insert("floor");
+        let broken = |what: &str| Err(("floor", format!("{what}: {chosen:?}, {around:?}, before {:?}", self.floor)));
+        let due = if asked.is_some() { DebtKind::Floor } else { DebtKind::Late };
+        if !owed.iter().all(|entry| entry.debt == Some(due)) {
+            return broken("the wrong debt");
+        }
+        let Some(asked) = asked else { return Ok(()) };
+        let Some(floor) = floors.and_then(|floors| floors.get(&first.purse)) else {
+            return broken("no floor in this program");
+        };
+        if !around.cut_off || !around.sound || asked.rights != Rights::Floor {
+            return broken("nobody may go below the floor now");
+        }
+        let open = |(position, member, purse, units): &(u64, MemberId, String, i64)| {
+            (*position > around.acknowledged && *purse == first.purse).then_some((*member, *units))
+        };
+        let till: i64 = self.floor.iter().filter_map(open).map(|(_, units)| units).sum();
+        let member: i64 =
+            self.floor.iter().filter_map(open).filter(|(who, _)| *who == first.member).map(|(_, units)| units).sum();
+        if short > floor.redemption || short + member > floor.member || short + till > floor.till {
+            return broken("beyond its limits");
+        }
+        Ok(())
+    }
+
+    /// Where redemptions and baskets stand after the record.
+    fn life(
+        &mut self,
+        position: u64,
+        record: &Record,
+        around: &Around<'_>,
+        by: &mut BTreeSet<&'static str>,
+    ) -> Result<(), Broken> {
+        match &record.body {
+            Body::Redemption(_) => {
+                self.note_floor(position, &record.entries);
+                self.spent.insert(position, record.entries.clone());
+            }
+            Body::Reservation(reservation) => {
+                by.insert("baskets");
+                self.fill_basket(position, reservation, record)?;
+            }
+            Body::Release(release) => {
+                by.insert("baskets");
+                let own_clock = record.recorded_at_ms.max(around.heard_ms);
+                let Some(basket) = self.baskets.get_mut(&release.reservation.position) else {
+                    return Err(("baskets", format!("{} was never reserved", release.reservation)));
+                };
+                if basket.state != Basket::Open || !record.entries.is_empty() {
+                    return Err(("baskets", format!("{basket:?} is released: {record:?}")));
+                }
+                if release.reason == ReleaseReason::TimedOut && own_clock < basket.record.expires_at_ms {
+                    return Err(("baskets", format!("{basket:?} has not timed out at {own_clock}")));
+                }
+                basket.state = Basket::Released;
+                let chosen = basket.record.chosen.clone();
+                chosen.iter().for_each(|entry| self.reserve(entry, -entry.units));
+            }
+            Body::Confirmation(confirmation) => {
+                let named = confirmation.reservation.position;
+                if let Some(basket) = self.baskets.get_mut(&named) {
+                    basket.state = Basket::Confirmed;
+                }
+                self.note_floor(position, &record.entries);
+                self.spent.insert(named, record.entries.clone());
+            }
+            Body::Reversal(reversal) if reversal.redemption.incarnation == self.incarnation => {
+                by.insert("undone once");
+                self.undo(reversal.redemption, record)?;
+            }
+            Body::RightsReturned(returned) => {
+                by.insert("rights given back");
+                let all_back = record.entries.iter().all(|entry| entry.kind == EntryKind::ReturnRights);
+                let ended = |entry: &Entry| {
+                    let now = Day::of_shop(record.recorded_at_ms.max(around.heard_ms));
+                    entry.lot.expires.is_some_and(|expires| Day::of(expires) < now)
+                };
+                if !all_back || (returned.reason == ReturnReason::Expired && !record.entries.iter().all(ended)) {
+                    return Err(("rights given back", format!("{record:?}")));
+                }
+                self.retired |= returned.reason == ReturnReason::Retired;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fill_basket(&mut self, position: u64, reservation: &ReservationRecord, record: &Record) -> Result<(), Broken> {
+        let asked = &reservation.redemption;
+        let same = |other: &Reservation| {
+            other.state == Basket::Open
+                && other.record.redemption.sale_ref == asked.sale_ref
+                && (&other.record.redemption.reward, &other.record.redemption.purse) == (&asked.reward, &asked.purse)
+        };
+        if !record.entries.is_empty() || asked.sale_ref.is_none() || self.baskets.values().any(same) {
+            return Err(("baskets", format!("{record:?}")));
+        }
+        for entry in reservation.chosen.iter().filter(|entry| entry.debt.is_none()) {
+            let free = self.purses.get(&(entry.member, entry.purse.clone())).map_or(0, |purse| purse.free(entry.lot));
+            if free < entry.units {
+                return Err(("baskets", format!("{entry:?} is reserved where {free} are free")));
+            }
+        }
+        if reservation.chosen.iter().any(|entry| entry.debt.is_some()) {
+            return Err(("baskets", format!("a basket holds units that are not here: {record:?}")));
+        }
+        reservation.chosen.iter().for_each(|entry| self.reserve(entry, entry.units));
+        self.baskets.insert(position, Reservation { record: reservation.clone(), state: Basket::Open });
+        Ok(())
+    }
+
+    fn undo(&mut self, redemption: EventId, record: &Record) -> Result<(), Broken> {
+        let Some(spent) = self.spent.get(&redemption.position) else {
+            return Err(("undone once", format!("{redemption} never spent anything")));
+        };
+        if !self.undone.insert(redemption.position) {
+            return Err(("undone once", format!("{redemption} is undone twice")));
+        }
+        let shape = |entry: &Entry| (entry.member, entry.purse.clone(), entry.lot, entry.debt, entry.units);
+        let mut back: Vec<_> = record.entries.iter().map(shape).collect();
+        let mut due: Vec<_> = spent.iter().map(shape).collect();
+        back.sort();
+        due.sort();
+        if back != due || !record.entries.iter().all(|entry| entry.kind == EntryKind::ReverseRedemption) {
+            return Err(("undone once", format!("{redemption} spent {spent:?}, {:?} comes back", record.entries)));
+        }
+        Ok(())
+    }
+
+    fn note_floor(&mut self, position: u64, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| entry.debt == Some(DebtKind::Floor)) {
+            self.floor.push((position, entry.member, entry.purse.clone(), entry.units));
+        }
+    }
+}
+
+fn units(entries: &[Entry]) -> i64 {
+    entries.iter().map(|entry| entry.units).sum()
+}
