@@ -51,6 +51,9 @@ pub struct SaleAnswer {
     pub purses: Vec<PurseAmounts>,
     /// What is odd about it.
     pub marks: Vec<String>,
+    /// Of a return that was settled here: what it took back, purse by purse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reversed: Vec<Reversed>,
     /// Where it stands in the journal.
     pub journal_position: u64,
 }

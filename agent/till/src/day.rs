@@ -4,6 +4,7 @@
 //! A Z report that comes after the close finds its day: the last closed one without totals, if nothing was sold since.
 
 use counterfoil_protocol::day::{DayClose, DayTotals, PosTotals, Range};
+use counterfoil_protocol::id::EventId;
 use counterfoil_protocol::record::{Body, DocumentRecord, Idempotency, PosTotalsRecord, Source};
 use counterfoil_protocol::time::Date;
 use rusqlite::params;
@@ -11,6 +12,8 @@ use rusqlite::params;
 use crate::command::{Call, Now, Reply};
 use crate::error::{CommandError, StorageError};
 use crate::journal::{self, Draft};
+use crate::past;
+use crate::place;
 use crate::store::{self, values};
 use crate::till::Till;
 
@@ -42,7 +45,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Day> {
         sequence: row.get(0)?,
         business_date: values::date(row, 1)?,
         from: values::count(row, 2)?,
-        close_position: closed.map(|position| u64::try_from(position).unwrap_or_default()),
+        close_position: closed.map(i64::cast_unsigned),
         pos_totals: row.get(4)?,
     })
 }
@@ -120,6 +123,7 @@ impl Till {
     ) -> Result<Reply<DayClose>, CommandError> {
         self.usable()?;
         if let Some(first) = self.first_answer(call.idempotency.as_ref())? {
+            self.mark_again()?;
             return Ok(first);
         }
         let closed = self.transact(|till| till.take_close(pos_totals, call, now))?;
@@ -163,9 +167,23 @@ impl Till {
         let Some(day) = open else {
             return Ok(false);
         };
-        let sql = "SELECT 1 FROM sale WHERE position >= ?1 LIMIT 1";
-        let from = [values::signed(day.from)];
-        Ok(store::optional(&self.value, "looking for sales of the day", sql, from, |_| Ok(()))?.is_some())
+        let sold = |from: u64, to: u64| {
+            let sql = "SELECT 1 FROM sale WHERE position BETWEEN ?1 AND ?2 LIMIT 1";
+            store::optional(
+                &self.value,
+                "looking for sales of the day",
+                sql,
+                [from, to].map(values::signed),
+                |_| Ok(()),
+            )
+        };
+        for range in self.past_ranges(day.sequence)? {
+            let [from, to] = [range.from, range.to].map(|position| place::in_life(range.life, position));
+            if sold(from, to)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(sold(day.from, self.head.position)?.is_some())
     }
 
     fn answer_again(&mut self, day: &Day, idempotency: Option<Idempotency>) -> Result<Reply<DayClose>, CommandError> {
@@ -181,23 +199,58 @@ impl Till {
         idempotency: Option<Idempotency>,
         now: Now,
     ) -> Result<Reply<DayClose>, CommandError> {
+        self.write_expired(now)?;
         let day = self.day_for_record(now)?;
-        let totals = self.totals_since(day.from)?;
-        let close = DayClose {
+        let gaps = self.receipt_gaps(pos_totals.as_ref())?;
+        let close = self.close_of(&day, pos_totals, gaps)?;
+        let draft = Draft { idempotency, ..Draft::of(Body::DayClose(close.clone())) };
+        self.append(draft, now, |_, _| Ok(close))
+    }
+
+    /// The close of a day as it stands: its records in earlier journals, and those of the present one.
+    fn close_of(
+        &self,
+        day: &Day,
+        pos_totals: Option<PosTotals>,
+        receipt_gaps: Vec<String>,
+    ) -> Result<DayClose, CommandError> {
+        let (mut totals, mut ranges) = (DayTotals::default(), Vec::new());
+        for range in self.past_ranges(day.sequence)? {
+            past::for_each(&self.value, &range, |_, record| {
+                totals.add(record);
+                Ok(())
+            })?;
+            let EventId { incarnation, .. } = self.event_at(place::in_life(range.life, range.from))?;
+            ranges.push(Range { incarnation, from: range.from, to: range.to });
+        }
+        self.add_since(day.from, &mut totals)?;
+        ranges.push(Range { incarnation: self.incarnation, from: day.from, to: self.head.position + 1 });
+        Ok(DayClose {
             business_date: day.business_date,
             sequence: day.sequence,
-            ranges: vec![Range { incarnation: self.incarnation, from: day.from, to: self.head.position + 1 }],
+            ranges,
             records: totals.records,
             sales: totals.sales,
             gross: totals.gross,
             tax: totals.tax,
             purses: totals.purse_totals(),
             chain: self.head.chain,
-            receipt_gaps: self.receipt_gaps(pos_totals.as_ref())?,
+            receipt_gaps,
             pos_totals,
-        };
-        let draft = Draft { idempotency, ..Draft::of(Body::DayClose(close.clone())) };
-        self.append(draft, now, |_, _| Ok(close))
+        })
+    }
+
+    /// A close of an earlier life as the present one writes it: the same day, over the journals in which it stands now.
+    pub(crate) fn close_again(&self, close: &DayClose) -> Result<DayClose, CommandError> {
+        let open = self.open_day()?.filter(|day| day.sequence == close.sequence);
+        let day = open.unwrap_or(Day {
+            sequence: close.sequence,
+            business_date: close.business_date,
+            from: self.head.position + 1,
+            close_position: None,
+            pos_totals: None,
+        });
+        self.close_of(&day, close.pos_totals.clone(), close.receipt_gaps.clone())
     }
 
     fn write_late_totals(
@@ -229,14 +282,13 @@ impl Till {
         self.append(Draft::of(Body::Document(body)), now, |_, _| Ok(()))
     }
 
-    /// Control totals of the records from a position on, read again from the journal.
-    pub(crate) fn totals_since(&self, from: u64) -> Result<DayTotals, CommandError> {
-        let mut totals = DayTotals::default();
+    /// Adds up the records from a position on, read again from the journal.
+    fn add_since(&self, from: u64, totals: &mut DayTotals) -> Result<(), CommandError> {
         let mut after = from.saturating_sub(1);
         loop {
             let rows = journal::rows_after(&self.value, after, CHUNK_RECORD_COUNT)?;
             let Some(last) = rows.last() else {
-                return Ok(totals);
+                return Ok(());
             };
             after = last.position;
             for row in &rows {

@@ -16,6 +16,10 @@ pub(crate) struct HubNotes {
     pub acknowledged: u64,
     pub time_ms: i64,
     pub behind_position: Option<u64>,
+    /// Head office has retired this till.
+    pub retired_why: Option<String>,
+    /// The last epoch that this till has made its report for.
+    pub reported_epoch: u64,
     /// `acknowledged` or `time_ms` is ahead of the disk; the next commit takes them along.
     pub unsaved: bool,
 }
@@ -56,7 +60,8 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<(Enrolment, HubNotes)>, O
         conn,
         "reading the enrolment",
         "SELECT terminal, lane, store_settings, key_seed, root_key, root_certificate, program_key, hub_url, \
-         enrolled_epoch, epoch, cursor, acknowledged, hub_time_ms, behind_hub_position FROM till",
+         enrolled_epoch, epoch, cursor, acknowledged, hub_time_ms, behind_hub_position, retired_why, \
+         coalesce(reported_epoch, enrolled_epoch) FROM till",
         [],
         |row| {
             let store: Vec<u8> = row.get(2)?;
@@ -81,6 +86,8 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<(Enrolment, HubNotes)>, O
                 behind_position: row
                     .get::<_, Option<i64>>(13)?
                     .map(|position| u64::try_from(position).unwrap_or_default()),
+                retired_why: row.get(14)?,
+                reported_epoch: values::count(row, 15)?,
                 unsaved: false,
             };
             Ok(match minicbor::decode(&store) {
@@ -100,13 +107,15 @@ pub(crate) fn save_notes(conn: &Connection, hub: &HubNotes) -> Result<(), Storag
     store::execute(
         conn,
         "writing what head office said",
-        "UPDATE till SET epoch = ?1, cursor = ?2, acknowledged = ?3, hub_time_ms = ?4, behind_hub_position = ?5",
+        "UPDATE till SET epoch = ?1, cursor = ?2, acknowledged = ?3, hub_time_ms = ?4, behind_hub_position = ?5, \
+         reported_epoch = ?6",
         params![
             values::signed(hub.epoch),
             hub.cursor,
             values::signed(hub.acknowledged),
             hub.time_ms,
             hub.behind_position.map(values::signed),
+            values::signed(hub.reported_epoch),
         ],
     )?;
     Ok(())

@@ -410,3 +410,17 @@ impl From<StorageError> for FeedError {
         Self::Till(error.into())
     }
 }
+
+/// Why an answer to a request for the next life is not taken. The till stands as it did.
+#[derive(Debug, thiserror::Error)]
+pub enum SuccessionError {
+    /// Not signed by the pinned root key.
+    #[error("the answer is not signed by the key this till was enrolled with: nothing of it was taken")]
+    Signature,
+    /// Not the answer to what this till has asked.
+    #[error("head office answered for another till, or for another key than this till asked with: nothing was taken")]
+    NotForThisTill,
+    /// The till's own store.
+    #[error(transparent)]
+    Till(#[from] CommandError),
+}

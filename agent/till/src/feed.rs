@@ -13,6 +13,7 @@ use rusqlite::params;
 use crate::answer::FeedReport;
 use crate::derive::{self, HeldCheck};
 use crate::directory;
+use crate::epoch::Reporting;
 use crate::error::{CommandError, FeedError, StorageError};
 use crate::rules::Programs;
 use crate::standing::{Standing, WITNESS_HUB};
@@ -111,8 +112,8 @@ impl Till {
                 Change::Grant(grant) => report.grants += self.take_grant(grant)?,
                 Change::Program(program) => self.take_program(program)?,
                 Change::Store(settings) => self.take_store(settings, report)?,
-                // What these ask for is a record of its own: `orders` takes them after the page.
-                Change::Recall(_) | Change::Reverse(_) | Change::Retire(_) => {}
+                // What these ask for is a record of its own: `orders` carries them out after the page.
+                Change::Recall(_) | Change::Reverse(_) | Change::Retire(_) => self.keep_order(change)?,
             }
         }
         Ok(())
@@ -220,6 +221,24 @@ impl Till {
         self.transact(|_| Ok(()))
     }
 
+    /// The hub has settled this incarnation: the till stands retired from now on, durably. What it records is still
+    /// taken.
+    ///
+    /// # Errors
+    /// When it cannot be written down; the standing holds for this run all the same.
+    pub fn note_retired(&mut self, why: &str) -> Result<(), CommandError> {
+        if matches!(self.standing, Standing::Retired { .. }) {
+            return Ok(());
+        }
+        self.standing = Standing::Retired { why: why.to_owned() };
+        self.hub.retired_why = Some(why.to_owned());
+        self.transact(|till| {
+            let sql = "UPDATE till SET retired_why = ?1";
+            store::execute(&till.value, "noting that this till is retired", sql, [why])?;
+            Ok(())
+        })
+    }
+
     /// Every answer of the hub that names a position of this journal is a witness: one beyond the head means that this
     /// database is older than what it once sent.
     pub(crate) fn compare_with_hub(&mut self, position: u64) -> Result<(), CommandError> {
@@ -227,18 +246,23 @@ impl Till {
         if position > known.max(self.head.position) { self.note_hub_head(position) } else { Ok(()) }
     }
 
-    /// The hub has another epoch (it was restored): the feed is read from its beginning. Rights held here stay.
+    /// The hub has a later epoch (it was restored): the feed is read from its beginning, and this till has a report to
+    /// make. Rights held here stay. What the last epoch's clock said is forgotten: a clock that once was far ahead would
+    /// otherwise hold this till in the future for ever. An earlier epoch is an old refusal, or a hub that was restored
+    /// and does not know it: it changes nothing here.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn note_epoch(&mut self, epoch: u64) -> Result<(), CommandError> {
-        if epoch == self.hub.epoch {
+        if epoch <= self.hub.epoch {
             return Ok(());
         }
         let before = self.hub.clone();
         self.hub.epoch = epoch;
         self.hub.cursor = String::new();
+        self.hub.time_ms = 0;
         self.hub.unsaved = true;
+        self.reporting = Reporting::default();
         self.transact(|_| Ok(())).inspect_err(|_| self.hub = before)
     }
 }

@@ -3,7 +3,7 @@
 //! Invariants: a record, its entries and everything derived from them are one transaction; a record's bytes are never
 //! changed; what leaves for the hub was read back from here.
 
-use counterfoil_protocol::entry::Entry;
+use counterfoil_protocol::entry::{Entry, EntryKind};
 use counterfoil_protocol::id::{EventId, IncarnationId};
 use counterfoil_protocol::limits::{
     RECORD_BYTES_MAX, RECORD_ENTRY_COUNT_MAX, SEGMENT_BYTES_MAX, SEGMENT_RECORD_COUNT_MAX,
@@ -11,6 +11,7 @@ use counterfoil_protocol::limits::{
 use counterfoil_protocol::record::{Body, Chain, Head, Idempotency, RECORD_VERSION, Record, chain_next, chain_start};
 use counterfoil_protocol::time::Date;
 use counterfoil_protocol::wire::v1::segment::{Committed, Segment};
+use minicbor::bytes::ByteVec;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::command::{Now, Reply};
 use crate::derive;
 use crate::error::{CommandError, StorageError};
+use crate::place;
 use crate::store::{self, values};
 use crate::till::Till;
 use crate::transaction::{IDEMPOTENCY_KEY_BYTES_MAX, SeenBefore};
@@ -62,7 +64,7 @@ impl Till {
                 "it would move value in more than {RECORD_ENTRY_COUNT_MAX} places"
             )));
         }
-        let mut record = Record {
+        let record = Record {
             version: RECORD_VERSION,
             recorded_at_ms: now.wall_ms,
             clock_suspect: self.clock_suspect(now),
@@ -76,9 +78,26 @@ impl Till {
             origin: None,
             marks: draft.marks,
         };
+        let mut given = None;
+        self.write_record(record, |till| {
+            let answer = answer(till, &place)?;
+            let bytes = serde_json::to_vec(&answer).expect("answers are plain data");
+            given = Some(answer);
+            Ok(Some(bytes.into()))
+        })?;
+        let answer = given.expect("a record that is written was answered");
+        Ok(Reply { answer, fresh: true, position })
+    }
+
+    /// Writes the next record and everything derived from it. `answer` gives the answer to be kept with it.
+    pub(crate) fn write_record(
+        &mut self,
+        mut record: Record,
+        answer: impl FnOnce(&Self) -> Result<Option<ByteVec>, CommandError>,
+    ) -> Result<u64, CommandError> {
+        let position = self.head.position + 1;
         derive::from_record(&self.value, self.incarnation, position, &record, self.held_check())?;
-        let answer = answer(self, &place)?;
-        record.answer = Some(serde_json::to_vec(&answer).expect("answers are plain data").into());
+        record.answer = answer(self)?;
         let bytes = record.to_bytes();
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(CommandError::InvalidRequest(format!(
@@ -94,11 +113,19 @@ impl Till {
             params![values::signed(position), bytes, chain.0.as_slice()],
         )?;
         self.head = Head { position, chain };
-        Ok(Reply { answer, fresh: true, position })
+        if needs_marker(&record) {
+            self.must_mark = position;
+        }
+        Ok(position)
     }
 
     fn held_check(&self) -> derive::HeldCheck {
-        if self.settings.faults.redeem_without_rights { derive::HeldCheck::Off } else { derive::HeldCheck::On }
+        if self.takes_what_is_not_held() { derive::HeldCheck::Off } else { derive::HeldCheck::On }
+    }
+
+    fn takes_what_is_not_held(&self) -> bool {
+        let faults = self.settings.faults;
+        faults.redeem_without_rights || faults.spend_reserved || faults.reverse_twice
     }
 
     /// The first answer to an idempotency key, if it was used for the same request.
@@ -153,7 +180,7 @@ impl Till {
         Ok(())
     }
 
-    /// The stored answer of a record; `None` where it has none of this kind.
+    /// The stored answer of the record at a place; `None` where it has none of this kind.
     pub(crate) fn answer_at<A: DeserializeOwned>(&self, position: u64) -> Result<Option<Reply<A>>, CommandError> {
         let Some(record) = self.record_at(position)? else {
             return Err(CommandError::damaged(format!("record {position} is named and missing")));
@@ -162,14 +189,14 @@ impl Till {
         Ok(answer.map(|answer| Reply { answer, fresh: false, position }))
     }
 
+    /// The record at a place.
     pub(crate) fn record_at(&self, position: u64) -> Result<Option<Record>, CommandError> {
-        let bytes: Option<Vec<u8>> = store::optional(
-            &self.value,
-            "reading the journal",
-            "SELECT record FROM journal WHERE position = ?1",
-            [values::signed(position)],
-            |row| row.get(0),
-        )?;
+        let sql = match place::past(position) {
+            None => "SELECT record FROM journal WHERE position = ?1",
+            Some(_) => "SELECT record FROM past_journal WHERE place = ?1",
+        };
+        let bytes: Option<Vec<u8>> =
+            store::optional(&self.value, "reading the journal", sql, [values::signed(position)], |row| row.get(0))?;
         bytes.map(|bytes| decode(position, &bytes)).transpose()
     }
 
@@ -213,6 +240,12 @@ impl Till {
         }
         Ok(Segment::build(&self.key, before, records))
     }
+}
+
+/// Whether a record spends, gives rights or keeps them for a basket: its marker is stored before anybody is told.
+fn needs_marker(record: &Record) -> bool {
+    let is_accrual = |entry: &Entry| entry.kind == EntryKind::Accrue;
+    matches!(record.body, Body::Reservation(_)) || !record.entries.iter().all(is_accrual)
 }
 
 /// A row of the journal.

@@ -64,7 +64,12 @@ impl Till {
             CommandError::InvalidRequest("a member is named by `identifier` or by `member_id`".to_owned())
         })?;
         let identifier = Identifier::parse(text).map_err(|error| CommandError::InvalidRequest(error.to_string()))?;
-        self.resolve_hash(identifier.hash(&self.enrolment.program_key))
+        let key = &self.enrolment.program_key;
+        match self.resolve_hash(identifier.hash(key))? {
+            // A gift card loaded here: nobody but this till may know of it yet.
+            Who::Unknown(_) if self.is_known(identifier.member_id(key))? => Ok(Who::Known(identifier.member_id(key))),
+            who => Ok(who),
+        }
     }
 
     pub(crate) fn resolve_hash(&self, hash: IdentifierHash) -> Result<Who, CommandError> {
@@ -143,7 +148,7 @@ impl Till {
             return Some("This till cannot redeem at the moment; the store's technician knows why.".to_owned());
         }
         let purse = book.purse(&reward.cost_purse);
-        let (balance, spendable, asked) = (purse.balance(), purse.spendable(self.today(now)), reward.cost_units);
+        let (balance, spendable, asked) = (purse.balance(), purse.spendable(self.clock(now)), reward.cost_units);
         if spendable >= asked {
             return None;
         }

@@ -1,7 +1,7 @@
 //! What a member has, as this till knows it, and what can be spent here.
 //!
 //! Balance = what head office last said + own entries since. Held = own entries and received grants, never from a
-//! state. Spendable = what is held, vested, not expired; where the member owes, no more than the balance.
+//! state. Spendable = what is held, not reserved, vested, not expired; where the member owes, no more than the balance.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,10 @@ use counterfoil_protocol::wire::v1::feed::MemberState;
 use rusqlite::params;
 
 use crate::answer::{Expiring, PurseAmounts, PurseView};
+use crate::choose::{self, Clock, Held};
 use crate::command::Now;
 use crate::error::CommandError;
+use crate::place;
 use crate::store::{self, values};
 use crate::till::Till;
 
@@ -21,7 +23,8 @@ use crate::till::Till;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PurseBook {
     units: BTreeMap<Lot, i64>,
-    pub(crate) held: BTreeMap<Lot, i64>,
+    held: BTreeMap<Lot, i64>,
+    reserved: BTreeMap<Lot, i64>,
     debt: i64,
 }
 
@@ -31,15 +34,6 @@ pub(crate) struct MemberBook {
     purses: BTreeMap<String, PurseBook>,
     pub(crate) state: Option<MemberState>,
     pub(crate) includes_position: u64,
-}
-
-pub(crate) fn is_spendable(lot: Lot, today: Date) -> bool {
-    lot.vests.is_none_or(|vests| vests <= today) && lot.expires.is_none_or(|expires| expires >= today)
-}
-
-/// Earliest expiry first; what never expires last.
-pub(crate) fn spending_order(lot: Lot) -> (bool, Option<Date>, Option<Date>) {
-    (lot.expires.is_none(), lot.expires, lot.vests)
 }
 
 fn sum(units: impl Iterator<Item = i64>) -> i64 {
@@ -56,19 +50,48 @@ impl PurseBook {
         self.units_total().saturating_sub(self.debt.max(0)).max(0)
     }
 
-    /// Held here, vested and not expired.
-    pub(crate) fn spendable(&self, today: Date) -> i64 {
-        let held = sum(self.held.iter().filter(|(lot, _)| is_spendable(**lot, today)).map(|(_, units)| *units));
-        if self.debt > 0 { held.min(self.balance()) } else { held }
+    /// What is held here, lot by lot.
+    pub(crate) fn lots(&self) -> Vec<Held> {
+        let held = |(lot, units): (&Lot, &i64)| Held {
+            lot: *lot,
+            units: *units,
+            reserved: self.reserved.get(lot).copied().unwrap_or(0),
+        };
+        self.held.iter().map(held).collect()
     }
 
-    fn pending(&self, today: Date) -> i64 {
-        let waits = |lot: &Lot| lot.vests.is_some_and(|vests| vests > today);
-        sum(self.units.iter().filter(|(lot, _)| waits(lot)).map(|(_, units)| *units)).max(0)
+    /// What is held here and not reserved, lot by lot, whatever its dates.
+    pub(crate) fn free(&self) -> BTreeMap<Lot, i64> {
+        self.lots().into_iter().map(|held| (held.lot, held.free())).collect()
     }
 
-    fn expiring(&self, today: Date) -> Option<Expiring> {
-        let ends = |lot: &Lot, units: i64| lot.expires.filter(|on| *on >= today && units > 0);
+    /// Kept for baskets that are open here.
+    pub(crate) fn reserved(&self) -> i64 {
+        sum(self.reserved.values().copied())
+    }
+
+    /// Held here, not reserved, vested and not expired.
+    pub(crate) fn spendable(&self, clock: Clock) -> i64 {
+        let free = choose::spendable(&self.lots(), clock);
+        if self.debt > 0 { free.min(self.balance().saturating_sub(self.reserved()).max(0)) } else { free }
+    }
+
+    /// Of the whole purse, what the member might spend if it were all here: vested, not expired, neither owed nor
+    /// reserved.
+    pub(crate) fn usable_balance(&self, clock: Clock) -> i64 {
+        let usable = |lots: &BTreeMap<Lot, i64>| {
+            sum(lots.iter().filter(|(lot, _)| clock.allows(**lot)).map(|(_, units)| *units))
+        };
+        let units = usable(&self.units).max(usable(&self.held));
+        units.saturating_sub(self.debt.max(0)).saturating_sub(self.reserved()).max(0)
+    }
+
+    pub(crate) fn pending(&self, clock: Clock) -> i64 {
+        sum(self.units.iter().filter(|(lot, _)| !clock.has_vested(**lot)).map(|(_, units)| *units)).max(0)
+    }
+
+    fn expiring(&self, clock: Clock) -> Option<Expiring> {
+        let ends = |lot: &Lot, units: i64| lot.expires.filter(|_| !clock.has_expired(*lot) && units > 0);
         let on = self.units.iter().filter_map(|(lot, units)| ends(lot, *units)).min()?;
         let amount = sum(self.units.iter().filter(|(lot, _)| lot.expires == Some(on)).map(|(_, units)| *units));
         Some(Expiring { amount, on })
@@ -91,9 +114,24 @@ impl MemberBook {
 }
 
 impl Till {
-    /// The business date that spending and vesting go by.
+    /// The business date.
     pub(crate) fn today(&self, now: Now) -> Date {
         self.calendar.business_date(self.time_ms(now))
+    }
+
+    /// What spending goes by. Past its date is what the later of the two clocks says; vested, only what a trusted clock
+    /// or head office's says.
+    pub(crate) fn clock(&self, now: Now) -> Clock {
+        let faults = self.settings.faults;
+        Clock {
+            vested_on: (!faults.spend_unvested).then(|| self.certain_date(now)),
+            expired_on: (!faults.spend_expired).then(|| self.today(now)),
+        }
+    }
+
+    /// A business date that has certainly come: by head office's clock alone where this one is not trusted.
+    pub(crate) fn certain_date(&self, now: Now) -> Date {
+        if self.clock_suspect(now) { self.calendar.business_date(self.hub.time_ms) } else { self.today(now) }
     }
 
     /// What this till knows of a member's value.
@@ -123,6 +161,19 @@ impl Till {
         for (purse, lot, units) in held {
             book.purses.entry(purse).or_default().held.insert(lot, units);
         }
+        if self.settings.faults.spend_reserved {
+            return Ok(book);
+        }
+        let reserved = store::all(
+            &self.value,
+            "reading what is reserved",
+            "SELECT purse, vests, expires, sum(units) FROM reserved WHERE member = ?1 GROUP BY purse, vests, expires",
+            [member.0],
+            |row| Ok((row.get::<_, String>(0)?, values::lot(row, 1)?, row.get::<_, i64>(3)?)),
+        )?;
+        for (purse, lot, units) in reserved {
+            book.purses.entry(purse).or_default().reserved.insert(lot, units);
+        }
         Ok(book)
     }
 
@@ -135,7 +186,7 @@ impl Till {
             |row| Ok((values::count(row, 0)?, row.get::<_, Vec<u8>>(1)?)),
         )?;
         let Some((includes_position, bytes)) = row else {
-            return Ok(MemberBook::default());
+            return Ok(MemberBook { includes_position: place::BEFORE_ALL, ..MemberBook::default() });
         };
         let state: MemberState = minicbor::decode(&bytes)
             .map_err(|error| CommandError::damaged(format!("a member's state cannot be read ({error})")))?;
@@ -164,16 +215,16 @@ impl Till {
     }
 
     pub(crate) fn purse_views(&self, book: &MemberBook, may_spend: bool, now: Now) -> Vec<PurseView> {
-        let today = self.today(now);
+        let clock = self.clock(now);
         let as_of = book.state.as_ref().map(|state| rfc3339_utc(state.as_of_ms));
         let view = |name: String| {
             let purse = book.purse(&name);
             PurseView {
                 balance: purse.balance(),
-                spendable: if may_spend { purse.spendable(today) } else { 0 },
-                pending: purse.pending(today),
+                spendable: if may_spend { purse.spendable(clock) } else { 0 },
+                pending: purse.pending(clock),
                 debt: purse.debt.max(0),
-                expiring: purse.expiring(today),
+                expiring: purse.expiring(clock),
                 as_of: as_of.clone(),
                 purse: name,
             }

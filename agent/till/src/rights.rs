@@ -1,10 +1,13 @@
 //! Asking for spend rights and taking them. The till asks for a target level and says what it holds and has received
 //! in all, so that a lost answer costs nothing and a repeated question piles nothing up.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use counterfoil_protocol::id::MemberId;
 use counterfoil_protocol::wire::v1::grant::{GrantAnswer, GrantRequest, Holding, Subject, Want};
 
 use crate::answer::FeedReport;
+use crate::choose;
 use crate::command::Now;
 use crate::directory;
 use crate::error::{CommandError, FeedError};
@@ -22,7 +25,7 @@ impl Till {
         request_id: &str,
         subject: Subject,
         want: Want,
-        _now: Now,
+        now: Now,
     ) -> Result<GrantRequest, CommandError> {
         self.usable()?;
         let member = match subject {
@@ -32,20 +35,29 @@ impl Till {
                 Who::Unknown(_) => None,
             },
         };
-        let holdings = member.map(|member| self.holdings(member)).transpose()?.unwrap_or_default();
+        let holdings = member.map(|member| self.holdings(member, now)).transpose()?.unwrap_or_default();
         Ok(GrantRequest { request_id: request_id.to_owned(), subject, want, holdings, cursor: self.cursor() })
     }
 
-    fn holdings(&self, member: MemberId) -> Result<Vec<Holding>, CommandError> {
-        Ok(store::all(
+    /// What can be spent here now, purse by purse, and what was received in all.
+    fn holdings(&self, member: MemberId, now: Now) -> Result<Vec<Holding>, CommandError> {
+        let book = self.book(member)?;
+        let clock = self.clock(now);
+        let received = store::all(
             &self.value,
-            "reading what is held",
-            "SELECT purse, sum(held), sum(received) FROM (\
-             SELECT purse, units AS held, 0 AS received FROM holding WHERE member = ?1 UNION ALL \
-             SELECT purse, 0, units FROM received WHERE member = ?1) GROUP BY purse ORDER BY purse",
+            "reading what was received",
+            "SELECT purse, units FROM received WHERE member = ?1",
             [member.0],
-            |row| Ok(Holding { purse: row.get(0)?, held: row.get(1)?, received: row.get(2)? }),
-        )?)
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
+        )?;
+        let received: BTreeMap<String, i64> = received.into_iter().collect();
+        let names: BTreeSet<&String> = book.names().chain(received.keys()).collect();
+        let holding = |purse: &String| Holding {
+            purse: purse.clone(),
+            held: choose::spendable(&book.purse(purse).lots(), clock),
+            received: received.get(purse).copied().unwrap_or(0),
+        };
+        Ok(names.into_iter().map(holding).filter(|holding| holding.held > 0 || holding.received > 0).collect())
     }
 
     /// Takes head office's answer: who it is, what the member has, what was granted. Grants that came before, by this

@@ -1,10 +1,11 @@
 //! Which program is in force, and what it makes of a sale. Who holds what was accrued is decided here.
 
-use counterfoil_protocol::entry::{Entry, EntryKind, Lot};
+use counterfoil_protocol::entry::{Entry, EntryKind};
 use counterfoil_protocol::id::{Holder, MemberId};
 use counterfoil_protocol::program::{Basket, Evaluation, MemberInputs, Program, PurseKind};
 use counterfoil_protocol::record::Award;
 use counterfoil_protocol::sale::Sale;
+use counterfoil_protocol::time::Date;
 use counterfoil_protocol::wire::v1::feed::PublishedProgram;
 use rusqlite::Connection;
 
@@ -93,7 +94,16 @@ impl Till {
     }
 
     pub(crate) fn evaluate(&self, program: &Program, sale: &Sale, at_ms: i64, inputs: &MemberInputs) -> Evaluation {
-        program.evaluate(&Basket {
+        program.evaluate(&self.basket(sale, at_ms, inputs))
+    }
+
+    /// What the goods of a return give by themselves.
+    pub(crate) fn evaluate_base(&self, program: &Program, sale: &Sale, at_ms: i64) -> Evaluation {
+        program.evaluate_base(&self.basket(sale, at_ms, &MemberInputs::default()))
+    }
+
+    fn basket<'a>(&'a self, sale: &'a Sale, at_ms: i64, inputs: &'a MemberInputs) -> Basket<'a> {
+        Basket {
             sale,
             now: self.calendar.local_time(at_ms),
             member: inputs,
@@ -101,7 +111,7 @@ impl Till {
             store_groups: &self.enrolment.store.groups,
             lane: &self.enrolment.lane,
             channel: "till",
-        })
+        }
     }
 
     /// What a member is given, as entries. Units that two cut-off tills might both give, units of a purse that may not
@@ -112,6 +122,7 @@ impl Till {
         member: MemberId,
         awards: &[Award],
         book: &MemberBook,
+        business_date: Date,
     ) -> Result<Vec<Entry>, CommandError> {
         let mut entries = Vec::new();
         for award in awards {
@@ -130,7 +141,7 @@ impl Till {
                         kind: EntryKind::Accrue,
                         member,
                         purse: award.purse.clone(),
-                        lot: Lot::default(),
+                        lot: program.purse(&award.purse).map(|purse| purse.lot(business_date)).unwrap_or_default(),
                         units,
                         to: Some(to),
                         debt: None,

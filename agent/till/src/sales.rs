@@ -1,7 +1,7 @@
 //! Recording a sale: what it is, whom it is for, what it gives; and finding it again.
 //!
-//! Returns are recorded with a mark that head office must look at; they move no value yet, and no sale's awards are
-//! given on them. A training sale is evaluated and moves nothing.
+//! What a return takes back is decided in `returns`; no sale's awards are given on one. A training sale is evaluated and
+//! moves nothing.
 
 use counterfoil_protocol::id::{EventId, IdentifierHash, MemberId};
 use counterfoil_protocol::record::{Award, Body, Idempotency, SaleRecord, Source};
@@ -28,10 +28,6 @@ const MARK_UNKNOWN_MEMBER: &str = "unknown-member";
 const MARK_CLOCK_SUSPECT: &str = "clock-suspect";
 /// The sale is for somebody whose membership is closed: nothing is accrued.
 const MARK_CLOSED_MEMBER: &str = "closed-member";
-/// A return: head office must look at what it reverses.
-const MARK_RETURN_LINKED: &str = "return-to-settle";
-/// A return without its sale: an exception.
-const MARK_RETURN_UNLINKED: &str = "return-unlinked";
 /// No program has reached the till.
 const MARK_NO_PROGRAM: &str = "no-program";
 const MARK_TRAINING: &str = "training";
@@ -51,12 +47,56 @@ pub(crate) enum Taken {
     Conflict(SaleRow, &'static str),
 }
 
+/// A sale or return to be taken.
+pub(crate) struct Document {
+    pub sale: Sale,
+    pub source: Source,
+    pub idempotency: Option<Idempotency>,
+    /// When its document ended, by this machine's clock.
+    pub cut_ms: i64,
+    /// For a return: where its sale stands, where the caller knows.
+    pub original: Option<u64>,
+}
+
+impl Document {
+    pub(crate) fn of(sale: Sale, call: Call, now: Now) -> Self {
+        Self { sale, source: call.source, idempotency: call.idempotency, cut_ms: now.wall_ms, original: None }
+    }
+}
+
 /// Everything decided about a sale before it is written.
 struct Weighed {
     buyer: Buyer,
     occurred_at_ms: i64,
     rule_ms: i64,
     marks: Vec<String>,
+}
+
+/// Whether recording it may spend what is held: then a marker covers it before anybody is told.
+pub(crate) fn spends(sale: &Sale) -> bool {
+    sale.kind == SaleKind::Return || sale.sale_ref.is_some()
+}
+
+impl Weighed {
+    fn into_record(self, document: Document) -> (SaleRecord, Vec<String>, Option<Idempotency>) {
+        let (member, unknown_identifier) = match self.buyer {
+            Buyer::Nobody => (None, None),
+            Buyer::Member(member) => (Some(member), None),
+            Buyer::Unknown(hash) => (None, hash),
+        };
+        let record = SaleRecord {
+            settles: None,
+            occurred_at_ms: self.occurred_at_ms,
+            member,
+            unknown_identifier,
+            inputs: None,
+            awards: Vec::new(),
+            failures: Vec::new(),
+            source: document.source,
+            sale: Sale { member: None, ..document.sale },
+        };
+        (record, self.marks, document.idempotency)
+    }
 }
 
 impl Till {
@@ -68,28 +108,35 @@ impl Till {
     pub fn record_sale(&mut self, sale: Sale, call: Call, now: Now) -> Result<Reply<SaleAnswer>, CommandError> {
         self.usable()?;
         if let Some(first) = self.first_answer(call.idempotency.as_ref())? {
+            self.mark_again()?;
             return Ok(first);
         }
         let number = sale.receipt_number.clone();
-        match self.transact(|till| till.take_sale(sale, call.source, call.idempotency, now.wall_ms, now))? {
-            Taken::Recorded(reply) => Ok(reply),
-            Taken::Conflict(row, difference) => Err(CommandError::ReceiptConflict {
-                receipt_number: number,
-                first: EventId { incarnation: self.incarnation, position: row.position },
-                difference,
-            }),
+        let may_spend = spends(&sale);
+        match self.transact(|till| till.take_document(Document::of(sale, call, now), now))? {
+            Taken::Recorded(reply) => {
+                if may_spend {
+                    self.marked_up_to(self.head.position)?;
+                }
+                Ok(reply)
+            }
+            Taken::Conflict(row, difference) => Err(self.receipt_conflict(number, &row, difference)?),
         }
     }
 
-    /// Takes a sale inside the open transaction. `cut_ms`: when its document ended, by this machine's clock.
-    pub(crate) fn take_sale(
-        &mut self,
-        sale: Sale,
-        source: Source,
-        idempotency: Option<Idempotency>,
-        cut_ms: i64,
-        now: Now,
-    ) -> Result<Taken, CommandError> {
+    pub(crate) fn receipt_conflict(
+        &self,
+        receipt_number: String,
+        row: &SaleRow,
+        difference: &'static str,
+    ) -> Result<CommandError, CommandError> {
+        Ok(CommandError::ReceiptConflict { receipt_number, first: self.event_at(row.position)?, difference })
+    }
+
+    /// Takes a sale inside the open transaction.
+    pub(crate) fn take_document(&mut self, mut document: Document, now: Now) -> Result<Taken, CommandError> {
+        self.name_accounts(&mut document.sale)?;
+        let Document { sale, source, idempotency, cut_ms, original } = document;
         check_sale(&sale, &self.enrolment.store.currency)?;
         let occurred_at_ms = self.occurred_at_ms(&sale)?;
         match self.known_receipt(&sale, occurred_at_ms)? {
@@ -108,55 +155,100 @@ impl Till {
         if sale.kind == SaleKind::Sale && !sale.training {
             self.use_up_pending(cut_ms)?;
         }
-        self.write_sale(sale, weighed, source, idempotency, now).map(Taken::Recorded)
+        let document = Document { sale, source, idempotency, cut_ms, original };
+        let reply = match document.sale.kind {
+            SaleKind::Sale => self.write_sale(document, weighed, now)?,
+            SaleKind::Return => self.write_return(document, weighed, now)?,
+        };
+        Ok(Taken::Recorded(reply))
     }
 
     fn write_sale(
         &mut self,
-        sale: Sale,
+        document: Document,
         weighed: Weighed,
-        source: Source,
-        idempotency: Option<Idempotency>,
         now: Now,
     ) -> Result<Reply<SaleAnswer>, CommandError> {
-        let Weighed { buyer, occurred_at_ms, rule_ms, mut marks } = weighed;
-        let (member, unknown_identifier) = match buyer {
-            Buyer::Nobody => (None, None),
-            Buyer::Member(member) => (Some(member), None),
-            Buyer::Unknown(hash) => (None, hash),
-        };
-        let mut record = SaleRecord {
-            settles: None,
-            occurred_at_ms,
-            member,
-            unknown_identifier,
-            inputs: None,
-            awards: Vec::new(),
-            failures: Vec::new(),
-            source,
-            sale: Sale { member: None, ..sale },
-        };
+        let program = self.program_at(weighed.rule_ms, self.time_ms(now)).cloned();
+        let rule_ms = weighed.rule_ms;
+        let (mut record, mut marks, idempotency) = weighed.into_record(document);
+        let member = record.member;
+        let business_date = self.day_for_record(now)?.business_date;
         let mut entries = Vec::new();
-        let program = self.program_at(rule_ms, self.time_ms(now)).cloned();
         if program.is_none() {
             marks.push(MARK_NO_PROGRAM.to_owned());
         }
-        if let (Some(member), Some(program), SaleKind::Sale) = (member, &program, record.sale.kind) {
+        if let (Some(member), Some(program)) = (member, &program) {
             let book = self.book(member)?;
             if self.member_status(member, &book)? == MemberStatus::Closed {
                 marks.push(MARK_CLOSED_MEMBER.to_owned());
             } else {
                 self.award(&mut record, member, &book, program, rule_ms)?;
                 if !record.sale.training {
-                    entries = self.accrual_entries(&program.program, member, &record.awards, &book)?;
+                    entries = self.accrual_entries(&program.program, member, &record.awards, &book, business_date)?;
                 }
             }
         }
-        let shown = accrued(&record.awards);
+        let mut shown = accrued(&record.awards);
+        let of_cards = program.as_ref().map(|found| &found.program);
+        let (loads, loaded) = self.load_gift_cards(&record.sale, of_cards, business_date, &mut marks)?;
+        entries.extend(loads);
+        shown.extend(loaded);
+        let sale_ref = record.sale.sale_ref.clone().filter(|_| !record.sale.training);
         let answer_marks = marks.clone();
         let draft = Draft {
             body: Body::Sale(Box::new(record)),
             entries,
+            marks,
+            program_version: program.map(|found| found.version),
+            idempotency,
+        };
+        let confirms = sale_ref.clone();
+        let reply = self.append(draft, now, |till, place: &Place| {
+            let purses = member.map(|member| till.purses_after_confirming(member, confirms.as_deref(), now));
+            let purses = purses.transpose()?.unwrap_or_default();
+            Ok(SaleAnswer {
+                sale_id: place.event,
+                business_date: place.business_date,
+                member_id: member,
+                accrued: shown,
+                purses,
+                marks: answer_marks,
+                reversed: Vec::new(),
+                journal_position: place.event.position,
+            })
+        })?;
+        if let Some(sale_ref) = sale_ref {
+            self.confirm_for_sale(&sale_ref, reply.answer.sale_id, now)?;
+        }
+        Ok(reply)
+    }
+
+    fn write_return(
+        &mut self,
+        document: Document,
+        weighed: Weighed,
+        now: Now,
+    ) -> Result<Reply<SaleAnswer>, CommandError> {
+        let program = self.program_at(weighed.rule_ms, self.time_ms(now)).cloned();
+        let known = document.original;
+        let (mut record, mut marks, idempotency) = weighed.into_record(document);
+        let settlement = self.settle_return(&record.sale, known, record.member, program.as_ref(), now)?;
+        if let Some(settles) = settlement.settles
+            && let Some((original, share)) = self.reward_share(settles, &record.sale)?
+        {
+            self.give_rewards_back(&original, share, "its goods came back", now)?;
+        }
+        (record.member, record.settles) = (settlement.member, settlement.settles);
+        marks.extend(settlement.marks.iter().map(|mark| (*mark).to_owned()));
+        if program.is_none() {
+            marks.push(MARK_NO_PROGRAM.to_owned());
+        }
+        let member = record.member;
+        let (answer_marks, reversed) = (marks.clone(), settlement.reversed);
+        let draft = Draft {
+            body: Body::Sale(Box::new(record)),
+            entries: settlement.entries,
             marks,
             program_version: program.map(|found| found.version),
             idempotency,
@@ -166,9 +258,10 @@ impl Till {
                 sale_id: place.event,
                 business_date: place.business_date,
                 member_id: member,
-                accrued: shown,
+                accrued: Vec::new(),
                 purses: member.map(|member| till.purse_amounts(member, now)).transpose()?.unwrap_or_default(),
                 marks: answer_marks,
+                reversed,
                 journal_position: place.event.position,
             })
         })
@@ -190,7 +283,7 @@ impl Till {
         Ok(())
     }
 
-    fn occurred_at_ms(&self, sale: &Sale) -> Result<i64, CommandError> {
+    pub(crate) fn occurred_at_ms(&self, sale: &Sale) -> Result<i64, CommandError> {
         self.calendar.parse_instant_ms(&sale.occurred_at).ok_or_else(|| {
             CommandError::InvalidSale(format!(
                 "`occurred_at` is {:?}; a time like 2026-11-20T10:15:00+00:00 is needed",
@@ -212,10 +305,6 @@ impl Till {
         let buyer = self.buyer(sale, cut_ms)?;
         if matches!(buyer, Buyer::Unknown(_)) {
             marks.push(MARK_UNKNOWN_MEMBER.to_owned());
-        }
-        if sale.kind == SaleKind::Return {
-            let mark = if sale.original.is_some() { MARK_RETURN_LINKED } else { MARK_RETURN_UNLINKED };
-            marks.push(mark.to_owned());
         }
         if sale.training {
             marks.push(MARK_TRAINING.to_owned());
@@ -292,10 +381,10 @@ impl Till {
     /// When the journal cannot be read.
     pub fn sale(&self, id: EventId) -> Result<Option<SaleView>, CommandError> {
         self.usable()?;
-        if id.incarnation != self.incarnation {
+        let Some(place) = self.place_of(id)? else {
             return Ok(None);
-        }
-        let row = self.sale_at(id.position)?;
+        };
+        let row = self.sale_at(place)?;
         row.map(|row| self.sale_view(&row)).transpose()
     }
 

@@ -61,6 +61,8 @@ pub struct Faults {
     pub forget_first_answers: bool,
     /// Take a grant again each time it arrives.
     pub repeat_grants: bool,
+    /// Take back for each return as if it were the only one of its sale.
+    pub return_without_cap: bool,
     /// Spend units that a basket has reserved.
     pub spend_reserved: bool,
     /// Spend lots past their date.

@@ -42,7 +42,7 @@ impl Till {
             },
             program,
             day,
-            floors: Vec::new(),
+            floors: self.floor_states(now)?,
             sound: self.standing.is_sound(),
             standing: self.standing.to_string(),
         })

@@ -13,13 +13,14 @@ use rusqlite::Connection;
 
 use crate::command::Now;
 use crate::enrolled::{self, HubNotes};
+use crate::epoch::Reporting;
 use crate::error::OpenError;
 use crate::marker::{Marker, Witness};
 use crate::rules::Programs;
 use crate::settings::{Enrolment, Settings};
 use crate::standing::{Standing, WITNESS_HUB, WITNESS_MARKER};
 use crate::transaction::Writer;
-use crate::{directory, journal, store};
+use crate::{derive, directory, journal, store};
 
 /// A till's clock that is this much behind head office's is not trusted, whatever the shell thinks of it.
 const CLOCK_BEHIND_MS_MAX: i64 = 10 * 60 * 1000;
@@ -38,9 +39,13 @@ pub struct Till {
     pub(crate) head: Head,
     pub(crate) standing: Standing,
     pub(crate) hub: HubNotes,
+    /// How far the report to a new epoch has come.
+    pub(crate) reporting: Reporting,
     pub(crate) directory_cursor: String,
     /// The last position a marker was stored for.
     pub(crate) marked: u64,
+    /// The last record that needs a marker before anybody is told of it.
+    pub(crate) must_mark: u64,
     pub(crate) writer: Writer,
 }
 
@@ -104,16 +109,21 @@ impl Till {
         let key = SigningKey::from_bytes(&enrolment.key_seed);
         let incarnation = PublicKey::of(&key).incarnation();
         let head = journal::head_on_disk(&value, incarnation)?;
-        let standing = match hub.behind_position {
-            Some(position) => Standing::Behind { witness: WITNESS_HUB, known_position: Some(position) },
-            None => standing_against(&value, incarnation, &head, marker.as_ref())?,
+        let standing = match (hub.retired_why.clone(), hub.behind_position) {
+            (Some(why), _) => Standing::Retired { why },
+            (None, Some(position)) => Standing::Behind { witness: WITNESS_HUB, known_position: Some(position) },
+            (None, None) => standing_against(&value, incarnation, &head, marker.as_ref())?,
         };
+        derive::catch_up(&value, incarnation)?;
         Ok(Self {
             calendar: calendar_of(&enrolment.store)?,
             programs: Programs::load(&value)?,
             directory_cursor: directory::cursor(&directory)?,
             marked: marker.filter(|_| standing.is_sound()).map_or(0, |marker| marker.head.position),
+            // Whatever is here may have been told already, or be asked for again.
+            must_mark: head.position,
             writer: Writer::default(),
+            reporting: Reporting::default(),
             value,
             directory,
             settings,

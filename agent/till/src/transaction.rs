@@ -22,7 +22,8 @@ pub(crate) enum Writer {
 }
 
 impl Till {
-    /// Runs `body` in a transaction. What `body` changes in memory besides the head it must change after this returns.
+    /// Runs `body` in a transaction, and stores a marker where a record of it spends or gives rights. What `body` changes
+    /// in memory besides the head it must change after this returns.
     pub(crate) fn transact<T>(
         &mut self,
         body: impl FnOnce(&mut Self) -> Result<T, CommandError>,
@@ -39,6 +40,7 @@ impl Till {
             Ok(value) => {
                 self.commit().inspect_err(|_| self.head = before)?;
                 self.hub.unsaved = false;
+                self.mark_again()?;
                 Ok(value)
             }
             Err(error) => {
@@ -131,6 +133,11 @@ impl Till {
     pub fn store_marker(&mut self) -> Result<(), CommandError> {
         self.usable()?;
         self.marked_up_to(self.head.position)
+    }
+
+    /// Makes sure that a marker covers every record that needs one before anybody is told of it.
+    pub(crate) fn mark_again(&mut self) -> Result<(), CommandError> {
+        self.marked_up_to(self.must_mark.min(self.head.position))
     }
 
     /// Makes sure that a marker covers `position`.

@@ -102,7 +102,7 @@ fn whoever_may_not_redeem_is_told_so() {
             counterfoil_till::Redeem { what: RedeemWhat::Units { purse: "x".into(), amount: 1 }, ..spend(CARD, 1) },
             "unknown-purse",
         ),
-        (counterfoil_till::Redeem { reserve: true, ..spend(CARD, 1) }, "not-in-this-version"),
+        (counterfoil_till::Redeem { reserve: true, ..spend(CARD, 1) }, "invalid-request"),
     ];
     for (ask, kind) in kinds {
         assert_eq!(till.redeem(ask, Call::api(), now()).unwrap_err().kind(), kind);

@@ -21,8 +21,12 @@ struct Migration {
     sql: &'static str,
 }
 
-const VALUE: &[Migration] =
-    &[Migration { name: "0001_start", sql: include_str!("../../migrations/value/0001_start.sql") }];
+const VALUE: &[Migration] = &[
+    Migration { name: "0001_start", sql: include_str!("../../migrations/value/0001_start.sql") },
+    Migration { name: "0002_rights", sql: include_str!("../../migrations/value/0002_rights.sql") },
+    Migration { name: "0003_lives", sql: include_str!("../../migrations/value/0003_lives.sql") },
+    Migration { name: "0004_returns", sql: include_str!("../../migrations/value/0004_returns.sql") },
+];
 
 const DIRECTORY: &[Migration] =
     &[Migration { name: "0001_start", sql: include_str!("../../migrations/directory/0001_start.sql") }];

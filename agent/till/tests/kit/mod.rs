@@ -80,6 +80,42 @@ cost = { purse = "points", amount = 900 }
 benefit = { kind = "discount", amount = 900 }
 "#;
 
+pub const RIGHTS_PROGRAM: &str = r#"
+program = "corner-club"
+currency = "GBP"
+time_zone = "Europe/London"
+
+[purse.points]
+kind = "points"
+spend_fresh = true
+
+[purse.dated]
+kind = "points"
+spend_fresh = true
+expires = "P1M"
+vests = "P2D"
+redeem = { step = 50, min = 100 }
+
+[offline]
+floor = { points = { member = 100, redemption = 60, till_hard = 150, till_soft = 70 } }
+
+[[earn]]
+id = "base"
+purse = "points"
+award = { every = 100, give = 1 }
+
+[[earn]]
+id = "dated"
+purse = "dated"
+award = { every = 100, give = 10 }
+
+[[reward]]
+id = "one-off"
+title = "1.00 off"
+cost = { purse = "points", amount = 10 }
+benefit = { kind = "discount", amount = 100 }
+"#;
+
 /// A marker file that cannot fail, or fails when told.
 #[derive(Clone, Default)]
 pub struct FakeWitness {
@@ -175,6 +211,33 @@ impl Shop {
         let page = shop.hub.page(changes, 0, 0);
         shop.till_mut().apply_page(&page).unwrap();
         shop
+    }
+
+    /// The same shop with a program whose units vest and expire, are spent in steps, and may be overspent when cut off.
+    pub fn with_rights() -> Self {
+        let mut shop = Self::open_for_business();
+        shop.publish(2, RIGHTS_PROGRAM);
+        shop
+    }
+
+    pub fn publish(&mut self, version: u64, program: &str) {
+        let change = self.hub.program(version, MORNING - DAY, program);
+        let page = self.hub.page(vec![change], 0, 0);
+        self.till_mut().apply_page(&page).unwrap();
+    }
+
+    /// Something head office sends by the feed, and the shell's call after it.
+    pub fn order(&mut self, change: Change, now: Now) -> counterfoil_till::OrdersReport {
+        let includes = self.till().acknowledged();
+        let page = self.hub.page(vec![change], includes, 0);
+        self.till_mut().apply_page(&page).unwrap();
+        self.till_mut().carry_out_orders(now).unwrap()
+    }
+
+    /// The last record.
+    pub fn last_record(&self) -> counterfoil_protocol::record::Record {
+        let head = self.till().head().position;
+        self.till().records_after(head - 1, 1).unwrap().remove(0).2
     }
 
     pub fn brand_new(settings: Settings) -> Self {
