@@ -175,7 +175,7 @@ pub struct SaleRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct VoidRecord {
-    /// The position of the sale in this journal; `None` where the till does not know it.
+    /// The position of the sale in this journal; `None` where the till does not know it, or `sale` names it.
     #[n(0)]
     pub sale_position: Option<u64>,
     /// The voided sale's receipt number.
@@ -193,6 +193,9 @@ pub struct VoidRecord {
     /// How it came.
     #[n(5)]
     pub source: Source,
+    /// The sale, where an earlier life of this terminal recorded it and head office has it from that one.
+    #[n(6)]
+    pub sale: Option<EventId>,
 }
 
 /// By what right units were spent.

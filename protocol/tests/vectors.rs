@@ -322,7 +322,7 @@ fn vectors() -> Vec<(&'static str, String)> {
     let request = request_text("POST", PUSH_PATH, &body, EPOCH, incarnation, &head);
     let headers = RequestHeaders { incarnation, epoch: EPOCH, head, signature: sign(&world.till, &request) };
     let headers = headers.to_pairs().map(|(name, value)| format!("{name}: {value}")).join("\n");
-    let push_answer = PushAnswer { acknowledged: 3, hub_time_ms: NOW_MS };
+    let push_answer = PushAnswer { acknowledged: 3, hub_time_ms: NOW_MS, known: Some(3) };
     let push_bytes = minicbor::to_vec(&push_answer).expect("encoding into memory cannot fail");
     let answer = answer_text(&request, 200, &push_bytes);
 

@@ -4,7 +4,6 @@
 //! Paper is never argued with: what cannot be taken as it stands becomes a document record with an exception, and the
 //! stream moves on.
 
-use counterfoil_protocol::id::EventId;
 use counterfoil_protocol::record::{Body, CaptureGap, DocumentRecord, Source};
 use counterfoil_protocol::sale::Sale;
 
@@ -15,7 +14,7 @@ use crate::derive;
 use crate::error::CommandError;
 use crate::journal::Draft;
 use crate::receipts::SaleRow;
-use crate::sales::Taken;
+use crate::sales::{Document, Taken, spends};
 use crate::till::Till;
 
 const DEVICE_BYTES_MAX: usize = 255;
@@ -43,6 +42,12 @@ impl Till {
             return Ok(CaptureOutcome::AlreadyDone);
         }
         let source = Source::Paper { device: device.to_owned(), from: captured.from, to: captured.to };
+        // A void and a return take what is held, a sale may confirm what was reserved for it.
+        let may_spend = match &captured.document {
+            CapturedDocument::Sale(sale) => spends(sale),
+            CapturedDocument::Void { .. } => true,
+            _ => false,
+        };
         let outcome = match captured.document {
             CapturedDocument::Sale(sale) => self.capture_sale(sale, source, captured.at_ms, now),
             CapturedDocument::Void { receipt_number, voided_receipt, sale } => {
@@ -68,8 +73,8 @@ impl Till {
                 })
             }
         }?;
-        if let CaptureOutcome::Void(reply) = &outcome {
-            self.marked_up_to(reply.position)?;
+        if may_spend && matches!(outcome, CaptureOutcome::Void(_) | CaptureOutcome::Sale(_)) {
+            self.marked_up_to(self.head.position)?;
         }
         Ok(outcome)
     }
@@ -83,14 +88,15 @@ impl Till {
     ) -> Result<CaptureOutcome, CommandError> {
         let number = sale.receipt_number.clone();
         let taken = self.transact(|till| {
-            let taken = till.take_sale(sale, source.clone(), None, cut_ms, now)?;
+            let document = Document { sale, source: source.clone(), idempotency: None, cut_ms, original: None };
+            let taken = till.take_document(document, now)?;
             match taken {
                 Taken::Recorded(reply) => {
                     till.paper_done(&source)?;
                     Ok(CaptureOutcome::Sale(reply))
                 }
                 Taken::Conflict(row, difference) => {
-                    let other = till.conflict(&row, difference, &number);
+                    let other = till.conflict(&row, difference, &number)?;
                     till.write_other(other, source.clone(), now)
                 }
             }
@@ -107,13 +113,13 @@ impl Till {
         }
     }
 
-    fn conflict(&self, row: &SaleRow, difference: &str, number: &str) -> Other {
-        let first = EventId { incarnation: self.incarnation, position: row.position };
-        Other {
+    fn conflict(&self, row: &SaleRow, difference: &str, number: &str) -> Result<Other, CommandError> {
+        let first = self.event_at(row.position)?;
+        Ok(Other {
             class: if row.is_return { "return" } else { "sale" },
             receipt_number: Some(number.to_owned()),
             exception: format!("receipt {number} is recorded already as {first} with another {difference}"),
-        }
+        })
     }
 
     fn capture_void(
@@ -134,6 +140,9 @@ impl Till {
         let exception = match &sold {
             None => Some(format!("a void of receipt {voided}, which this till has not recorded")),
             Some(row) if row.void_position.is_some() => Some(format!("a second void of receipt {voided}")),
+            Some(row) if self.has_returns(row.position)? => {
+                Some(format!("a void of receipt {voided}, of which goods came back already"))
+            }
             Some(row) if row.total != paper.total => {
                 Some(format!("a void of receipt {voided} over {} minor units, the sale had {}", paper.total, row.total))
             }

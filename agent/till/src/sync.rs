@@ -2,6 +2,7 @@
 
 use counterfoil_protocol::wire::http::RequestHeaders;
 use counterfoil_protocol::wire::sign::{BadSignature, Sig, answer_text, request_text, sign};
+use counterfoil_protocol::wire::v1::grant::PushAnswer;
 
 use crate::error::CommandError;
 use crate::till::Till;
@@ -37,6 +38,15 @@ impl Till {
         self.enrolment.root_key.verify(&answer_text(request_text, status, body), signature)
     }
 
+    /// Takes the answer to a push.
+    ///
+    /// # Errors
+    /// As [`Till::acknowledge`].
+    pub fn take_push_answer(&mut self, answer: &PushAnswer) -> Result<(), CommandError> {
+        self.compare_with_hub(answer.known.unwrap_or(0))?;
+        self.acknowledge(answer.acknowledged, answer.hub_time_ms)
+    }
+
     /// Everything up to `position` is durable at head office. Kept in memory until the next commit takes it along: a
     /// till that forgets it sends again, and the hub says it again.
     ///
@@ -46,8 +56,8 @@ impl Till {
         self.usable()?;
         self.compare_with_hub(position)?;
         self.hub.note_time(hub_time_ms);
-        let position = position.min(self.head.position);
-        if position > self.hub.acknowledged {
+        // A position beyond this journal is a witness against it, and says nothing about what is here.
+        if position <= self.head.position && position > self.hub.acknowledged {
             self.hub.acknowledged = position;
             self.hub.unsaved = true;
         }

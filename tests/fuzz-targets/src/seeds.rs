@@ -164,6 +164,7 @@ pub fn records() -> Vec<Record> {
         total: 1_100,
         tax: 183,
         source: Source::Api,
+        sale: None,
     };
     let spent = RedemptionRecord {
         member: member(),
@@ -403,7 +404,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "page" => vec![cbor(&page())],
         "grant_request" => vec![cbor(&grant_request())],
         "grant_answer" => vec![cbor(&grant_answer())],
-        "push_answer" => vec![cbor(&PushAnswer { acknowledged: 7, hub_time_ms: NOON_MS })],
+        "push_answer" => vec![cbor(&PushAnswer { acknowledged: 7, hub_time_ms: NOON_MS, known: Some(7) })],
         "enrol_request" => vec![cbor(&enrol_request())],
         "enrol_answer" => vec![cbor(&enrol_answer())],
         "refusal" => {

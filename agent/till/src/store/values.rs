@@ -1,7 +1,7 @@
 //! How values of the protocol stand in columns.
 
 use counterfoil_protocol::entry::Lot;
-use counterfoil_protocol::id::{Digest, IdentifierHash, MemberId};
+use counterfoil_protocol::id::{Digest, IdentifierHash, IncarnationId, MemberId};
 use counterfoil_protocol::time::Date;
 use rusqlite::types::Type;
 
@@ -54,13 +54,16 @@ pub(crate) fn lot(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Lot
     Ok(Lot { vests: optional_date(row, index)?, expires: optional_date(row, index + 1)? })
 }
 
-/// Positions and counts: never negative on disk.
+pub(crate) fn incarnation(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<IncarnationId> {
+    fixed(row, index).map(IncarnationId)
+}
+
+/// Positions, places and counts. Only places in an earlier journal (`place`) are negative on disk.
 pub(crate) fn count(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {
-    let value: i64 = row.get(index)?;
-    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, value))
+    row.get::<_, i64>(index).map(i64::cast_unsigned)
 }
 
 /// The other way; the engine never counts beyond `i64`.
 pub(crate) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    count.cast_signed()
 }

@@ -103,12 +103,16 @@ pub struct GrantAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct PushAnswer {
-    /// Everything up to here is durable at head office.
+    /// Everything up to here is durable at head office: at most the last record of the segment that was pushed, whose
+    /// chain was compared.
     #[n(0)]
     pub acknowledged: u64,
     /// The hub's clock, milliseconds since 1970 UTC.
     #[n(1)]
     pub hub_time_ms: i64,
+    /// How far the hub has this journal in all. Beyond the till's own head it is a witness that the till's disk is old.
+    #[n(2)]
+    pub known: Option<u64>,
 }
 
 /// An error to a sync request, beside its HTTP status.

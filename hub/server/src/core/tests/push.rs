@@ -186,6 +186,7 @@ fn what_somebody_must_look_at_is_listed_with_what_to_do() {
         total: 1,
         tax: 0,
         source: Source::Api,
+        sale: None,
     };
     till.record(Body::Void(void), Vec::new());
     till.record(sale_body(7, None, 2), vec![accrual(MemberId([3; 16]), 2, till.holder())]);
@@ -218,6 +219,7 @@ fn a_void_takes_back_and_is_shown_at_its_sale() {
         total: 1000,
         tax: 0,
         source: Source::Api,
+        sale: None,
     };
     let back = Entry { kind: EntryKind::ReverseAccrual, to: None, ..accrual(ann, 10, Holder::Hub) };
     till.record(Body::Void(void), vec![back]);
@@ -248,6 +250,7 @@ fn a_void_of_a_training_sale_takes_no_visit_off() {
         total: 0,
         tax: 0,
         source: Source::Api,
+        sale: None,
     };
     till.record(Body::Void(void), Vec::new());
     till.push(&mut hub);
