@@ -4,12 +4,18 @@
 //! (`[terminal]` may repeat store and lane, and must then agree), where files are (`places`).
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use counterfoil_protocol::limits::GRANT_DEADLINE_MS;
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::devices::DeviceConfig;
+
+/// Beyond it a customer notices; below it no line answers.
+const GRANT_DEADLINES_MS: RangeInclusive<u64> = 20..=5_000;
 
 /// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +50,14 @@ pub struct Config {
     pub terminal: Terminal,
     /// Head office's address, where the file overrides the one of enrolment.
     pub hub_url: Option<String>,
+    /// How long a cashier waits for head office.
+    pub grant_deadline: GrantDeadline,
     /// The local API.
     pub api: Api,
     /// Members and their cards.
     pub member: Member,
+    /// Units kept for baskets.
+    pub reservation: Reservation,
     /// The devices, in file order.
     pub devices: Vec<DeviceConfig>,
 }
@@ -90,6 +100,29 @@ impl Default for Member {
     }
 }
 
+/// `[reservation]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    /// How long units are kept for a basket whose sale does not come.
+    pub timeout_s: u32,
+}
+
+impl Default for Reservation {
+    fn default() -> Self {
+        Self { timeout_s: 900 }
+    }
+}
+
+/// `[hub] grant_deadline_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantDeadline(pub Duration);
+
+impl Default for GrantDeadline {
+    fn default() -> Self {
+        Self(Duration::from_millis(GRANT_DEADLINE_MS))
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -102,6 +135,8 @@ struct File {
     #[serde(default)]
     member: MemberTable,
     #[serde(default)]
+    reservation: ReservationTable,
+    #[serde(default)]
     device: Vec<Spanned<DeviceConfig>>,
 }
 
@@ -109,6 +144,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct HubTable {
     url: Option<Spanned<String>>,
+    grant_deadline_ms: Option<Spanned<u64>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -121,6 +157,12 @@ struct ApiTable {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MemberTable {
+    timeout_s: Option<Spanned<u32>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReservationTable {
     timeout_s: Option<Spanned<u32>>,
 }
 
@@ -154,6 +196,18 @@ impl Config {
                 .map_err(|error| invalid(url.span().start, error.to_string()))?;
             config.hub_url = Some(url.into_inner());
         }
+        if let Some(deadline) = file.hub.grant_deadline_ms {
+            let (span, ms) = (deadline.span(), deadline.into_inner());
+            if !GRANT_DEADLINES_MS.contains(&ms) {
+                let message = format!(
+                    "grant_deadline_ms: a cashier waits for head office between {} and {} milliseconds",
+                    GRANT_DEADLINES_MS.start(),
+                    GRANT_DEADLINES_MS.end()
+                );
+                return Err(invalid(span.start, message));
+            }
+            config.grant_deadline = GrantDeadline(Duration::from_millis(ms));
+        }
         if let Some(listen) = file.api.listen {
             config.api.listen =
                 listen_address(listen.get_ref()).map_err(|message| invalid(listen.span().start, message))?;
@@ -168,12 +222,15 @@ impl Config {
                 }
             };
         }
-        if let Some(timeout) = file.member.timeout_s {
-            let span = timeout.span();
-            config.member.timeout_s = timeout.into_inner();
-            if !(1..=86_400).contains(&config.member.timeout_s) {
-                let message = "timeout_s: a scanned card waits for its sale between 1 and 86400 seconds".to_owned();
-                return Err(invalid(span.start, message));
+        for (given, what, timeout_s) in [
+            (file.member.timeout_s, "a scanned card waits for its sale", &mut config.member.timeout_s),
+            (file.reservation.timeout_s, "units are kept for a basket", &mut config.reservation.timeout_s),
+        ] {
+            let Some(given) = given else { continue };
+            let span = given.span();
+            *timeout_s = given.into_inner();
+            if !(1..=86_400).contains(timeout_s) {
+                return Err(invalid(span.start, format!("timeout_s: {what} between 1 and 86400 seconds")));
             }
         }
         for device in file.device {
@@ -223,7 +280,8 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!(config.api.listen.to_string(), "127.0.0.1:7410");
         assert!(config.api.token);
-        assert_eq!(config.member.timeout_s, 300);
+        assert_eq!((config.member.timeout_s, config.reservation.timeout_s), (300, 900));
+        assert_eq!(config.grant_deadline.0.as_millis(), 250);
     }
 
     #[test]
@@ -235,18 +293,22 @@ mod tests {
             lane = "2"
             [hub]
             url = "https://hq.example:7400"
+            grant_deadline_ms = 400
             [api]
             listen = "127.0.0.1:0"
             token = "off"
             [member]
             timeout_s = 60
+            [reservation]
+            timeout_s = 120
             "#,
         )
         .unwrap();
         assert_eq!(config.terminal.store.as_deref(), Some("s1"));
         assert_eq!(config.hub_url.as_deref(), Some("https://hq.example:7400"));
         assert_eq!((config.api.listen.port(), config.api.token), (0, false));
-        assert_eq!(config.member.timeout_s, 60);
+        assert_eq!((config.member.timeout_s, config.reservation.timeout_s), (60, 120));
+        assert_eq!(config.grant_deadline.0.as_millis(), 400);
     }
 
     #[test]
@@ -259,6 +321,8 @@ mod tests {
             ("[api]\nlisten = \"0.0.0.0:7410\"", "line 2, column 10", "TLS"),
             ("[api]\ntoken = \"maybe\"", "line 2, column 9", "off"),
             ("[member]\ntimeout_s = 0", "line 2, column 13", "between 1"),
+            ("[reservation]\ntimeout_s = 86401", "line 2, column 13", "basket"),
+            ("[hub]\ngrant_deadline_ms = 5", "line 2, column 21", "20"),
             ("[hub]\nurl = \"http://hq.example\"", "line 2, column 7", "https"),
             ("[hub]\nurl = \"hq.example\"", "line 2, column 7", "https://"),
             ("[api\n", "line 1, column", ""),

@@ -29,7 +29,7 @@ use crate::hub_link::state::Link;
 use crate::hub_link::trust;
 use crate::places::Places;
 use crate::shell::{Facts, Shell};
-use crate::{api, books, capture, control, files, housekeeping, tokens};
+use crate::{api, books, capture, control, files, housekeeping, orders, tokens};
 
 /// How long open connections may take to finish at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -43,7 +43,9 @@ const FIRST_TOKEN: &str = "first";
 pub fn run(places: &Places) -> anyhow::Result<()> {
     crate::logging::start();
     let config = Config::read(&places.config, places.config_named)?;
-    let till = open_books(places, &config)?;
+    let mut till = open_books(places, &config)?;
+    // What head office ordered and the till that stopped did not get to.
+    orders::carry_out(&mut till, Clock::default().now());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -53,7 +55,11 @@ pub fn run(places: &Places) -> anyhow::Result<()> {
 }
 
 fn open_books(places: &Places, config: &Config) -> anyhow::Result<Till> {
-    let settings = Settings { member_timeout_ms: i64::from(config.member.timeout_s) * 1_000, ..Settings::default() };
+    let settings = Settings {
+        member_timeout_ms: i64::from(config.member.timeout_s) * 1_000,
+        reservation_ms: i64::from(config.reservation.timeout_s) * 1_000,
+        ..Settings::default()
+    };
     let till = books::open(places, settings)?;
     let enrolment = till.enrolment();
     for (what, configured, enrolled) in
@@ -132,7 +138,8 @@ fn assemble(
     let (clock, link, hint) = (Clock::default(), Link::default(), Arc::new(Notify::new()));
     let client = HubClient::new(hub, trust).context("the TLS settings cannot be used")?;
     let exchanges = Exchanges::new(engine.clone(), client, clock.clone(), link.clone());
-    let grants = Grants::new(engine.clone(), exchanges.clone(), link.clone(), Arc::clone(&hint));
+    let grants =
+        Grants::new(engine.clone(), exchanges.clone(), link.clone(), Arc::clone(&hint), config.grant_deadline.0);
     let events = Events::default();
     let driver = HubLink {
         engine: engine.clone(),

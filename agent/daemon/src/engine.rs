@@ -6,6 +6,7 @@
 
 use std::thread::JoinHandle;
 
+use counterfoil_protocol::id::IncarnationId;
 use counterfoil_protocol::record::Head;
 use counterfoil_till::Till;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,7 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Commands that may wait. Beyond it callers wait for a place in the queue.
 const QUEUE_MAX: usize = 64;
 
-type Job = Box<dyn FnOnce(&mut Till) + Send>;
+/// Does something, and gives back what tells the caller.
+type Job = Box<dyn FnOnce(&mut Till) -> Box<dyn FnOnce() + Send> + Send>;
 
 enum Message {
     Do(Job),
@@ -25,18 +27,30 @@ enum Message {
 #[error("the till's engine has stopped")]
 pub struct Stopped;
 
-/// How far the journal came, published after every command.
+/// How far the journal came, published after every command and before its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    /// Whose journal: this life of the till.
+    pub incarnation: IncarnationId,
     /// The journal's head.
     pub head: Head,
     /// What head office has acknowledged.
     pub acknowledged: u64,
+    /// The books are an older copy: head office is to be asked for the next life.
+    pub succession_due: bool,
+    /// Head office is in a new epoch: it is to be told what this till knows.
+    pub report_due: bool,
 }
 
 impl Progress {
     fn of(till: &Till) -> Self {
-        Self { head: till.head(), acknowledged: till.acknowledged() }
+        Self {
+            incarnation: till.incarnation(),
+            head: till.head(),
+            acknowledged: till.acknowledged(),
+            succession_due: till.succession_due(),
+            report_due: till.report_due(),
+        }
     }
 }
 
@@ -66,11 +80,12 @@ pub fn start(mut till: Till) -> std::io::Result<(Engine, EngineThread)> {
         // Dropped when the thread ends in whatever way: a panic is noticed too.
         let _ended = ended_sender;
         while let Some(Message::Do(job)) = messages.blocking_recv() {
-            job(&mut till);
+            let tell = job(&mut till);
             progress.send_if_modified(|known| {
                 let now = Progress::of(&till);
                 std::mem::replace(known, now) != now
             });
+            tell();
         }
     })?;
     let engine = Engine { queue: queue.clone(), progress: progress_seen };
@@ -120,8 +135,11 @@ impl Engine {
 
 fn job<T: Send + 'static>(act: impl FnOnce(&mut Till) -> T + Send + 'static, answer: oneshot::Sender<T>) -> Message {
     Message::Do(Box::new(move |till| {
-        // The caller may have gone; what was done stays done.
-        let _ = answer.send(act(till));
+        let done = act(till);
+        Box::new(move || {
+            // The caller may have gone; what was done stays done.
+            let _ = answer.send(done);
+        })
     }))
 }
 

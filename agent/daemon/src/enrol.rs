@@ -59,11 +59,11 @@ pub enum EnrolError {
     },
 }
 
-/// Asks head office to take this till in.
+/// Asks head office to take this till in; what that made of it, and the answer as proof.
 ///
 /// # Errors
 /// When it did not, with what to do.
-pub async fn enrol(places: &Places, url: HubUrl, code: EnrolmentCode) -> Result<Enrolment, EnrolError> {
+pub async fn enrol(places: &Places, url: HubUrl, code: EnrolmentCode) -> Result<(Enrolment, EnrolAnswer), EnrolError> {
     let key_seed = key_seed(&places.enrolment_key())?;
     let key = SigningKey::from_bytes(&key_seed);
     let public_key = PublicKey::of(&key);
@@ -86,17 +86,18 @@ pub async fn enrol(places: &Places, url: HubUrl, code: EnrolmentCode) -> Result<
     let answer: EnrolAnswer =
         minicbor::decode(&answer.body).map_err(|_| EnrolError::Unreadable { status: answer.status })?;
     check(&answer, &code, &public_key)?;
-    Ok(Enrolment {
-        terminal: answer.terminal,
-        lane: answer.lane,
-        store: answer.store,
+    let enrolment = Enrolment {
+        terminal: answer.terminal.clone(),
+        lane: answer.lane.clone(),
+        store: answer.store.clone(),
         key_seed,
         epoch: answer.epoch,
         root_key: answer.root_key,
-        root_certificate: answer.root_certificate,
+        root_certificate: answer.root_certificate.clone(),
         program_key: answer.program_key,
         hub_url: url.as_str().to_owned(),
-    })
+    };
+    Ok((enrolment, answer))
 }
 
 /// Whether the answer is head office's, and about this till.

@@ -13,7 +13,8 @@ const LAG_MAX: usize = 256;
 /// One event: its name, and JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// `scan`, `receipt`, `sale`, `redemption`, `void`, `day`, `link`, `device`.
+    /// `scan`, `receipt`, `sale`, `return`, `void`, `redemption`, `reservation`, `confirmation`, `release`, `reversal`,
+    /// `day`, `link`, `succession`, `device`.
     pub name: &'static str,
     /// What happened. Holds no identifier in the clear.
     pub data: Value,

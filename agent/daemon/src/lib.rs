@@ -23,6 +23,7 @@ pub mod journal;
 pub mod logging;
 pub mod marker;
 pub mod metrics;
+pub mod orders;
 pub mod page;
 pub mod pairing;
 pub mod places;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use counterfoil_protocol::sale::MemberRef;
 use counterfoil_protocol::wire::v1::grant::Want;
-use counterfoil_till::{CommandError, Redeem, Till};
+use counterfoil_till::{CommandError, FloorState, NotSpendable, Redeem, Till};
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::hub_link::grants::{Asked, Grants};
+use crate::hub_link::grants::{Asked, Grants, Urgency};
 use crate::hub_link::state::Link;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
@@ -68,6 +68,14 @@ impl Facts {
         jiff::Timestamp::from_millisecond(at_ms)
             .map_or_else(|_| String::new(), |at| at.to_zoned_datetime(self.zone.clone()).strftime("%H:%M").to_string())
     }
+
+    /// The store's date and time of day, as people read them.
+    pub fn local_moment(&self, at_ms: i64) -> String {
+        jiff::Timestamp::from_millisecond(at_ms).map_or_else(
+            |_| String::new(),
+            |at| at.to_zoned_datetime(self.zone.clone()).strftime("%-d %B at %H:%M").to_string(),
+        )
+    }
 }
 
 /// The shell.
@@ -98,34 +106,49 @@ pub struct Shell {
 impl Shell {
     /// Asks head office about a member that a cashier looks up; whether it answered in time.
     pub async fn ask_about(&self, who: &MemberRef) -> bool {
-        self.ask(who.clone(), Want::LookUp).await
+        self.ask(who.clone(), Want::LookUp, Urgency::Usual).await == Asked::Answered
     }
 
-    /// Asks head office for what a redemption lacks; whether it answered in time.
-    pub async fn ask_for(&self, redemption: &Redeem, refusal: &CommandError) -> bool {
-        let want = match refusal {
-            CommandError::NotSpendable(short) => Want::Level { purse: short.purse.clone(), target: short.asked },
-            _ => Want::LookUp,
+    /// Asks head office for what a redemption lacks.
+    pub async fn ask_for(&self, redemption: &Redeem, refusal: &CommandError) -> Asked {
+        let who = redemption.member.clone();
+        match refusal {
+            CommandError::NotSpendable(short) => {
+                let want = Want::Level { purse: short.purse.clone(), target: short.asked };
+                self.ask(who, want, self.urgency(short).await).await
+            }
+            _ => self.ask(who, Want::LookUp, Urgency::Usual).await,
+        }
+    }
+
+    /// A till that would go beyond the soft limit of its floor tries harder to reach head office first.
+    async fn urgency(&self, short: &NotSpendable) -> Urgency {
+        let now = self.clock.now();
+        let purse = short.purse.clone();
+        let floor = self.engine.call(move |till| till.floor_state(&purse, now)).await;
+        let beyond = |floor: &FloorState| {
+            let missing = short.asked.saturating_sub(short.spendable);
+            floor.used_units.saturating_add(missing) > floor.soft_units
         };
-        self.ask(redemption.member.clone(), want).await
+        match floor {
+            Ok(Ok(Some(floor))) if beyond(&floor) => Urgency::Urgent,
+            _ => Urgency::Usual,
+        }
     }
 
-    async fn ask(&self, who: MemberRef, want: Want) -> bool {
+    async fn ask(&self, who: MemberRef, want: Want, urgency: Urgency) -> Asked {
         let Some(grants) = &self.grants else {
-            return false;
+            return Asked::NotAsked;
         };
         let now = self.clock.now();
         let question = move |till: &Till, id: &str| {
             let subject = till.subject(&who).ok()?;
             till.grant_request(id, subject, want, now).ok()
         };
-        match grants.ask(question).await {
-            Asked::Answered => true,
-            Asked::NotAsked => false,
-            Asked::Unanswered => {
-                self.metrics.note_grant_unanswered();
-                false
-            }
+        let asked = grants.ask(urgency, question).await;
+        if asked == Asked::Unanswered {
+            self.metrics.note_grant_unanswered();
         }
+        asked
     }
 }

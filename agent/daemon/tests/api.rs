@@ -207,7 +207,7 @@ async fn a_till_that_head_office_calls_behind_spends_nothing() {
     hub.set(Mode::Behind);
     let mut link = till.shell.link.subscribe();
     assert_eq!(answer(till.post("/v1/sales", &sale("5", 100))).await.0, StatusCode::CREATED);
-    link.wait_for(|state| state.refused.is_some()).await.unwrap();
+    link.wait_for(|state| state.refused().is_some()).await.unwrap();
     let (status, problem) = answer(till.post("/v1/redemptions", &redemption)).await;
     assert_eq!((status, &problem["type"]), (StatusCode::CONFLICT, &json!("/problems/till-behind")));
     assert_eq!(answer(till.post("/v1/sales", &sale("6", 100))).await.0, StatusCode::CREATED, "sales go on");

@@ -10,9 +10,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_protocol::id::Digest;
 use counterfoil_protocol::record::{Idempotency, Source};
-use counterfoil_till::{Call, CommandError, Reply};
-use serde::Serialize;
+use counterfoil_till::{Call, CommandError, FloorRefusal, NotSpendable, Reply};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::api::problem::Problem;
 use crate::engine::Stopped;
@@ -29,6 +30,11 @@ pub struct Asked<T> {
     /// Where it comes from and its idempotency.
     pub call: Call,
 }
+
+/// The body of a call that takes none.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
     type Rejection = Problem;
@@ -105,11 +111,16 @@ impl From<CommandError> for Problem {
         }
         let problem = Self::new(status, error.kind(), error.to_string());
         match &error {
-            CommandError::NotSpendable(refusal) => problem
-                .with("purse", refusal.purse.clone())
-                .with("balance", refusal.balance)
-                .with("spendable", refusal.spendable)
-                .with("asked", refusal.asked),
+            CommandError::NotSpendable(refusal) => not_spendable(problem, refusal),
+            CommandError::NotInSteps { step, min, asked, .. } => {
+                problem.with("step", *step).with("min", *min).with("asked", *asked)
+            }
+            CommandError::ReservationConflict { sale_ref, first } => {
+                problem.with("sale_ref", sale_ref.clone()).with("redemption_id", first.to_string())
+            }
+            CommandError::WrongState { id, state, .. } => problem
+                .with("redemption_id", id.to_string())
+                .with("state", serde_json::to_value(state).unwrap_or_default()),
             CommandError::ReceiptConflict { receipt_number, first, difference } => problem
                 .with("receipt_number", receipt_number.clone())
                 .with("sale_id", first.to_string())
@@ -120,4 +131,24 @@ impl From<CommandError> for Problem {
             _ => problem,
         }
     }
+}
+
+fn not_spendable(problem: Problem, refusal: &NotSpendable) -> Problem {
+    let floor = refusal.floor.map_or(Value::Null, |limit| {
+        let (limit, left) = match limit {
+            FloorRefusal::Redemption { left } => ("redemption", left),
+            FloorRefusal::Member { left } => ("member", left),
+            FloorRefusal::Till { left } => ("till", left),
+        };
+        json!({ "limit": limit, "left": left })
+    });
+    problem
+        .with("purse", refusal.purse.clone())
+        .with("balance", refusal.balance)
+        .with("spendable", refusal.spendable)
+        .with("asked", refusal.asked)
+        .with("reserved", refusal.reserved)
+        .with("pending", refusal.pending)
+        .with("online", refusal.online)
+        .with("floor", floor)
 }

@@ -24,8 +24,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Beyond this a slow listener misses events, and is told how many.
 const FRAMES_WAITING_MAX: usize = 64;
 
-/// Scans, receipts, sales, redemptions, day closes and the state of the line, as they happen. The first event,
-/// `hello`, says that the stream is open.
+/// Scans, receipts, sales, returns, redemptions and what becomes of them (`reservation`, `confirmation`, `release`,
+/// `reversal`), day closes and the state of the line, as they happen. The first event, `hello`, says that the stream is
+/// open.
 #[utoipa::path(get, path = "/v1/events", tag = "state", responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream"),
 ))]

@@ -1,11 +1,14 @@
-//! Sales: quoting, recording, finding, voiding.
+//! Sales: quoting, recording, finding, voiding, taking lines back.
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::{Extension, Json};
 use counterfoil_protocol::id::EventId;
 use counterfoil_protocol::sale::Sale;
-use counterfoil_till::{Quote, SaleView};
+use counterfoil_till::{
+    CommandError, Now, Quote, RedemptionAnswer, RedemptionState, Reply, ReturnGoods, ReturnLine, SaleAnswer, SaleView,
+    Till,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -45,12 +48,35 @@ pub async fn record(
 ) -> Result<Response, Problem> {
     caller.need(Scope::SalesWrite)?;
     let now = shell.clock.now();
-    let reply = shell.engine.call(move |till| till.record_sale(asked.body, asked.call, now)).await??;
+    let (reply, confirmed) = shell.engine.call(move |till| record_with_basket(till, asked, now)).await??;
     shell.metrics.note_sale(reply.fresh);
     if reply.fresh {
         shell.events.tell("sale", &reply.answer);
     }
+    for answer in &confirmed {
+        shell.metrics.note_redemption(answer.rights);
+        shell.events.tell("confirmation", answer);
+    }
     Ok(recorded(reply))
+}
+
+/// Records a sale; also says which reservations of its basket that spent.
+fn record_with_basket(
+    till: &mut Till,
+    asked: Asked<Sale>,
+    now: Now,
+) -> Result<(Reply<SaleAnswer>, Vec<RedemptionAnswer>), CommandError> {
+    let reserved = match &asked.body.sale_ref {
+        Some(basket) => till.reservations_of_basket(basket)?,
+        None => Vec::new(),
+    };
+    let reply = till.record_sale(asked.body, asked.call, now)?;
+    let mut confirmed = Vec::new();
+    for before in reserved {
+        let after = till.redemption(before.redemption_id)?;
+        confirmed.extend(after.filter(|answer| answer.state == RedemptionState::Redeemed));
+    }
+    Ok((reply, confirmed))
 }
 
 /// Finds one sale.
@@ -122,13 +148,59 @@ pub async fn void(
     Ok(recorded(reply))
 }
 
-/// Returns in proportion come with a later version.
-#[utoipa::path(post, path = "/v1/sales/{id}/returns", tag = "sales", params(("id" = String, Path)), responses(
-    (status = 501, description = "A later version can", body = crate::api::schema::ProblemDocument),
+/// Which lines come back, and how much of each.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Returns {
+    lines: Vec<ReturnedLine>,
+    receipt_number: Option<String>,
+    occurred_at: Option<String>,
+    operator: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReturnedLine {
+    id: String,
+    quantity: Option<String>,
+}
+
+impl Returns {
+    fn into_goods(self) -> ReturnGoods {
+        let lines = self.lines.into_iter().map(|line| ReturnLine { id: line.id, quantity: line.quantity }).collect();
+        ReturnGoods {
+            lines,
+            receipt_number: self.receipt_number,
+            occurred_at: self.occurred_at,
+            operator: self.operator,
+        }
+    }
+}
+
+/// Takes back lines of a sale of this till, whole or in part, and in proportion what the sale accrued. A sale of another
+/// till comes back as a sale of kind `return` with `original`.
+#[utoipa::path(post, path = "/v1/sales/{id}/returns", tag = "sales", request_body = crate::api::schema::ReturnRequest,
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), responses(
+    (status = 201, description = "Recorded", body = crate::api::schema::SaleAnswer),
+    (status = 200, description = "It had been recorded: the first answer again", body = crate::api::schema::SaleAnswer),
+    (status = 404, description = "Not recorded here", body = crate::api::schema::ProblemDocument),
+    (status = 422, description = "More than was sold, or a line the sale has not", body = crate::api::schema::ProblemDocument),
 ))]
-pub async fn returns(Extension(caller): Extension<Caller>) -> Result<(), Problem> {
+pub async fn returns(
+    State(shell): State<Shell>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    asked: Asked<Returns>,
+) -> Result<Response, Problem> {
     caller.need(Scope::SalesWrite)?;
-    Err(Problem::later("taking back single lines of a sale"))
+    let id = event_id(&id)?;
+    let now = shell.clock.now();
+    let reply =
+        shell.engine.call(move |till| till.return_goods(id, asked.body.into_goods(), asked.call, now)).await??;
+    if reply.fresh {
+        shell.events.tell("return", &reply.answer);
+    }
+    Ok(recorded(reply))
 }
 
 /// Attaching a member afterwards comes with a later version.

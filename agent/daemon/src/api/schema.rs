@@ -35,6 +35,35 @@ pub struct NotSpendable {
     spendable: i64,
     /// What was asked.
     asked: i64,
+    /// Kept for baskets that are open here.
+    reserved: i64,
+    /// Not available yet.
+    pending: i64,
+    /// Whether head office was asked and answered.
+    online: bool,
+    /// The limit that refused, where the program lets a cut-off till give more than it holds.
+    floor: Option<FloorLimit>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct FloorLimit {
+    /// `redemption`, `member` or `till`.
+    limit: String,
+    /// What it still allows.
+    left: i64,
+}
+
+/// The redemption is at another point of its life.
+#[derive(Serialize, ToSchema)]
+pub struct WrongState {
+    #[schema(example = "/problems/redemption-state")]
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    redemption_id: String,
+    /// Where it is: as in `RedemptionAnswer`.
+    state: String,
 }
 
 /// By identifier or by id.
@@ -281,19 +310,50 @@ pub struct RedemptionRequest {
 #[derive(Serialize, ToSchema)]
 pub struct RedemptionAnswer {
     redemption_id: String,
-    /// `redeemed` or `reserved`.
+    /// `redeemed`, `reserved`, `cancelled`, `timed-out`, `reversed` or `reverse-requested`.
     state: String,
+    /// When a reservation frees itself.
     expires_at: Option<String>,
-    member_id: String,
+    /// Null, as the next ones, where it is another till's, which only that till knows.
+    member_id: Option<String>,
     reward_id: Option<String>,
-    purse: String,
-    amount: i64,
+    purse: Option<String>,
+    amount: Option<i64>,
     #[schema(value_type = Option<Object>)]
     benefit: Option<serde_json::Value>,
     /// `held`, `granted` or `floor`.
-    rights: String,
+    rights: Option<String>,
     purses: Vec<PurseAmounts>,
+    /// `floor-soft-limit`, `late`.
+    marks: Vec<String>,
     journal_position: u64,
+}
+
+/// Why, and who.
+#[derive(Serialize, ToSchema)]
+pub struct ReverseRequest {
+    reason: Option<String>,
+    operator: Option<String>,
+}
+
+/// One line of a sale that comes back.
+#[derive(Serialize, ToSchema)]
+pub struct ReturnLine {
+    /// The line's id in the sale.
+    id: String,
+    /// Decimal; all of it where absent.
+    quantity: Option<String>,
+}
+
+/// Lines of a sale that come back.
+#[derive(Serialize, ToSchema)]
+pub struct ReturnRequest {
+    lines: Vec<ReturnLine>,
+    /// The return's own number.
+    receipt_number: Option<String>,
+    /// RFC 3339 with offset; now where absent.
+    occurred_at: Option<String>,
+    operator: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -345,7 +405,31 @@ pub struct HubState {
     reachable: bool,
     last_sync_at: Option<String>,
     why: Option<String>,
+    /// Everything that head office refuses.
     refused: Option<String>,
+    /// The same by what was asked: `push`, `pull`, `grant`, `succession`, `report`.
+    refusals: BTreeMap<String, String>,
+    /// When this till, put back from an older copy, was made whole; since the daemon started.
+    made_whole_at: Option<String>,
+}
+
+/// What is held here of a purse.
+#[derive(Serialize, ToSchema)]
+pub struct HeldHere {
+    purse: String,
+    members: u64,
+    units: i64,
+}
+
+/// What this till has given without head office, which does not know it yet.
+#[derive(Serialize, ToSchema)]
+pub struct FloorState {
+    purse: String,
+    used_units: i64,
+    /// From here the till warns.
+    soft_units: i64,
+    /// Here it stops.
+    hard_units: i64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -405,11 +489,16 @@ pub struct Status {
     store: String,
     lane: String,
     version: String,
+    /// Which life of this till it is, from 1: one more each time it was put back from an older copy.
+    life: u32,
     hub: HubState,
     journal: JournalState,
     feed: FeedState,
     program: Option<ProgramState>,
     day: Option<DayState>,
+    rights: Vec<HeldHere>,
+    reservations_open: u64,
+    floors: Vec<FloorState>,
     /// Whether this till may spend.
     sound: bool,
     /// What stands against it and what to do.

@@ -143,6 +143,17 @@ fn of_status(status: &Value) -> Vec<Check> {
         Check { what: "program", result: program },
         Check { what: "clock", result: clock },
     ];
+    for floor in status["floors"].as_array().into_iter().flatten() {
+        let (used, soft, hard) = (&floor["used_units"], &floor["soft_units"], &floor["hard_units"]);
+        let words =
+            format!("{used} of {hard} {} given without head office", floor["purse"].as_str().unwrap_or_default());
+        let result = if used.as_i64() <= soft.as_i64() {
+            Ok(words)
+        } else {
+            Err(format!("{words}: bring the line back, this till will soon refuse to give more"))
+        };
+        checks.push(Check { what: "floor", result });
+    }
     for device in status["devices"].as_array().into_iter().flatten() {
         let name = device["name"].as_str().unwrap_or_default();
         let result = if device["up"] == json!(true) {

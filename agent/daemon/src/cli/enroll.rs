@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use counterfoil_protocol::wire::v1::enrol::EnrolmentCode;
-use counterfoil_till::{Enrolment, OpenError, Settings};
+use counterfoil_till::{Enrolment, OpenError, Settings, Till};
 use serde_json::json;
 
 use crate::books::{self, BooksError};
@@ -50,11 +50,16 @@ impl std::fmt::Debug for Code {
 /// When the till was not enrolled, with what to do.
 pub fn run(args: EnrollArgs) -> anyhow::Result<ExitCode> {
     let places = args.places.places()?;
-    refuse_second(&places)?;
+    let begun = begun_before(&places)?;
     books::prepare_data_directory(&places.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-    let enrolment = runtime.block_on(enrol::enrol(&places, args.hub, args.code.0))?;
-    drop(books::create(&places, &enrolment, Settings::default())?);
+    let (enrolment, answer) = runtime.block_on(enrol::enrol(&places, args.hub, args.code.0))?;
+    let mut till = match begun {
+        Some(till) => till,
+        None => books::create(&places, &enrolment, Settings::default())?,
+    };
+    till.keep_proof(&answer)?;
+    drop(till);
     write_config(&places, &enrolment)?;
     std::fs::remove_file(places.enrolment_key()).with_context(|| {
         format!("enrolled, but {} cannot be removed: remove it by hand", places.enrolment_key().display())
@@ -63,10 +68,14 @@ pub fn run(args: EnrollArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An enrolled till stays what it is.
-fn refuse_second(places: &Places) -> anyhow::Result<()> {
+/// An enrolled till stays what it is. One whose enrolment was cut after its books were made, and before their key's
+/// file was removed, is finished.
+fn begun_before(places: &Places) -> anyhow::Result<Option<Till>> {
     match books::open(places, Settings::default()) {
-        Err(BooksError::Open(OpenError::NotEnrolled)) => Ok(()),
+        Err(BooksError::Open(OpenError::NotEnrolled)) => Ok(None),
+        Ok(till) if std::fs::read(places.enrolment_key()).is_ok_and(|seed| seed == till.enrolment().key_seed) => {
+            Ok(Some(till))
+        }
         Ok(till) => Err(OpenError::AlreadyEnrolled { terminal: till.enrolment().terminal.clone() }.into()),
         Err(error) => Err(error.into()),
     }

@@ -7,8 +7,9 @@ use counterfoil_till::Till;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::api::status::Books;
 use crate::cli::PlaceArgs;
-use crate::cli::ask::{self, Books};
+use crate::cli::ask;
 use crate::cli::output;
 use crate::clock::{Clock, rfc3339};
 use crate::places::Places;
@@ -44,21 +45,23 @@ pub fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
 /// When they cannot be asked.
 pub fn read(places: &Places) -> anyhow::Result<Value> {
     match ask::books(places)? {
-        Books::Daemon(daemon) => {
+        ask::Books::Daemon(daemon) => {
             let mut status: Value = daemon.ask(Method::GET, "/control/status", None)?;
             status["running"] = json!(true);
             Ok(status)
         }
-        Books::Here(till) => describe(&till),
+        ask::Books::Here(till) => describe(&till),
     }
 }
 
 fn describe(till: &Till) -> anyhow::Result<Value> {
     let now = Clock::default().now();
-    let mut status = serde_json::to_value(till.status(now)?)?;
-    status["version"] = json!(env!("CARGO_PKG_VERSION"));
+    let mut status = Books::read(till, now)?.describe();
     status["running"] = json!(false);
-    status["hub"] = json!({ "url": till.enrolment().hub_url, "reachable": false, "last_sync_at": null, "why": "no daemon runs", "refused": null });
+    status["hub"] = json!({
+        "url": till.enrolment().hub_url, "reachable": false, "last_sync_at": null, "why": "no daemon runs",
+        "refused": null, "refusals": {}, "made_whole_at": null,
+    });
     status["devices"] = json!([]);
     status["clock"] = json!({ "now": rfc3339(now.wall_ms), "suspect": now.suspect, "hub_offset_ms": null });
     Ok(status)
@@ -82,6 +85,9 @@ fn print(status: &Value) {
     output::line(format_args!("daemon    {state}"));
     let sound = status["sound"] == json!(true);
     output::line(format_args!("books     {}", output::coloured(sound, &text("/standing"))));
+    if status["life"].as_u64().is_some_and(|life| life > 1) {
+        output::line(format_args!("          life {} of this till: it was put back from an older copy", text("/life")));
+    }
     output::line(format_args!(
         "journal   {} records, {} at head office, {} waiting",
         text("/journal/position"),
@@ -99,6 +105,7 @@ fn print(status: &Value) {
     if let Some(refused) = status.pointer("/hub/refused").and_then(Value::as_str) {
         output::line(format_args!("          {}", output::coloured(false, &format!("head office refuses: {refused}"))));
     }
+    print_rights(status);
     output::line(format_args!("program   {} version {}", text("/program/id"), text("/program/version")));
     output::line(format_args!("day       {}", text("/day/business_date")));
     let suspect = status.pointer("/clock/suspect") == Some(&json!(true));
@@ -117,5 +124,25 @@ fn print(status: &Value) {
         let state = output::coloured(up, if up { "up" } else { "down" });
         let detail = device["detail"].as_str().map_or_else(String::new, |detail| format!(": {detail}"));
         output::line(format_args!("device    {} {state}{detail}", device["name"].as_str().unwrap_or_default()));
+    }
+}
+
+/// What can be redeemed here with no line to anyone, and what has been given beyond that.
+fn print_rights(status: &Value) {
+    let list = |name: &str| status[name].as_array().cloned().unwrap_or_default();
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for held in list("rights") {
+        let purse = word(&held["purse"]);
+        output::line(format_args!("held      {} {purse} for {} members", held["units"], held["members"]));
+    }
+    let baskets = &status["reservations_open"];
+    if baskets.as_u64().is_some_and(|open| open > 0) {
+        output::line(format_args!("baskets   {baskets} hold units"));
+    }
+    for floor in list("floors") {
+        let (used, soft, hard) = (&floor["used_units"], &floor["soft_units"], &floor["hard_units"]);
+        let within = used.as_i64() <= soft.as_i64();
+        let words = format!("{used} of {hard} {} given without head office", word(&floor["purse"]));
+        output::line(format_args!("floor     {}", output::coloured(within, &words)));
     }
 }

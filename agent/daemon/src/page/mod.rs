@@ -1,4 +1,4 @@
-//! The cashier page: look up or scan, see points and rewards, redeem. Rendered here, plain, works without scripts.
+//! The cashier page: look up or scan, see points and rewards, redeem, undo. Rendered here, plain, works without scripts.
 //!
 //! A small script of our own only listens for scans and refreshes the top line. A browser gets in once with a code
 //! from `counterfoil pair`; its session is an API token in a cookie that no script reads. Nothing is decided here.
@@ -13,7 +13,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use counterfoil_protocol::id::Digest;
+use counterfoil_protocol::id::{Digest, EventId};
 use counterfoil_protocol::record::{Idempotency, Rights, Source};
 use counterfoil_protocol::sale::MemberRef;
 use counterfoil_till::{Call, MemberView, Redeem, RedeemWhat, Till};
@@ -23,6 +23,7 @@ use serde::Deserialize;
 use crate::api::guard::{self, Caller, session_cookie};
 use crate::api::problem::Problem;
 use crate::api::{members, redemptions};
+use crate::page::view::Card;
 use crate::shell::Shell;
 use crate::tokens::{self, Scope};
 
@@ -40,6 +41,9 @@ pub fn router() -> Router<Shell> {
         .route("/", get(home))
         .route("/page/lookup", post(look_up))
         .route("/page/redeem", post(redeem))
+        .route("/page/cancel", post(cancel))
+        .route("/page/undo", post(undo))
+        .route("/page/reverse", post(reverse))
         .route("/page/strip", get(strip))
         .route("/pair", get(pair_by_link).post(pair_by_form))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
@@ -88,7 +92,7 @@ async fn look_up(State(shell): State<Shell>, headers: HeaderMap, Form(form): For
         Err(problem) => Err(problem),
     };
     let content = match found {
-        Ok(Some(member)) => member_card(&member),
+        Ok(Some(member)) => member_card(&shell, member).await,
         Ok(None) => view::notice(false, "Nobody has this card, phone or e-mail here."),
         Err(problem) => view::notice(false, &problem.detail),
     };
@@ -113,24 +117,111 @@ async fn redeem(State(shell): State<Shell>, headers: HeaderMap, Form(form): Form
         Ok(()) => spend(&shell, &form, member.clone()).await,
         Err(problem) => Err(problem),
     };
+    after(&shell, &member, outcome).await
+}
+
+/// A member as this till knows it now: nobody is asked a second time.
+async fn known_card(shell: &Shell, member: &MemberRef) -> Markup {
+    let now = shell.clock.now();
+    let who = member.clone();
+    match shell.engine.call(move |till| till.look_up(&who, now)).await {
+        Ok(Ok(Some(member))) => member_card(shell, member).await,
+        _ => PreEscaped(String::new()),
+    }
+}
+
+/// One redemption of one member, named by a button.
+#[derive(Deserialize)]
+struct RedemptionForm {
+    member_id: String,
+    redemption_id: EventId,
+    /// Made with the button, so that a second click is the same call.
+    #[serde(default)]
+    key: String,
+}
+
+impl RedemptionForm {
+    fn member(&self) -> MemberRef {
+        MemberRef { identifier: None, member_id: Some(self.member_id.clone()) }
+    }
+
+    fn call(&self, what: &str) -> Call {
+        let id = self.redemption_id.to_string();
+        page_call(&self.key, &[what.as_bytes(), id.as_bytes()])
+    }
+}
+
+/// A call of the page: the same button is the same call.
+fn page_call(key: &str, request: &[&[u8]]) -> Call {
+    let request = Digest::of(&[b"page\0", &request.join(&b"\0"[..])]);
+    Call { source: Source::Api, idempotency: Some(Idempotency { key: format!("page:{key}"), request }) }
+}
+
+/// Lets go what is kept for a basket.
+async fn cancel(State(shell): State<Shell>, headers: HeaderMap, Form(form): Form<RedemptionForm>) -> Response {
+    let caller = match cashier(&shell, &headers).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal,
+    };
+    let outcome = match caller.need(Scope::RedemptionsWrite) {
+        Ok(()) => redemptions::free(&shell, form.redemption_id, form.call("cancel")).await,
+        Err(problem) => Err(problem),
+    };
+    let outcome = outcome.map(|_| "Let go: nothing was used.".to_owned());
+    after(&shell, &form.member(), outcome).await
+}
+
+/// Asks before the last redemption of a member is undone.
+async fn undo(State(shell): State<Shell>, headers: HeaderMap, Form(form): Form<RedemptionForm>) -> Response {
+    if let Err(refusal) = cashier(&shell, &headers).await {
+        return refusal;
+    }
+    let now = shell.clock.now();
+    let who = form.member();
+    let found = shell.engine.call(move |till| till.look_up(&who, now)).await;
+    let Ok(Ok(Some(member))) = found else {
+        return after(&shell, &form.member(), Err(Problem::not_found("This member is not known here any more."))).await;
+    };
+    let card = card(&shell, member).await;
+    match &card.last {
+        Some(last) if last.answer.redemption_id == form.redemption_id => {
+            let question = view::undo_question(&card, last, uuid::Uuid::now_v7().to_string());
+            let strip = state_strip(&shell).await;
+            document("Counterfoil", &view::main(&shell.facts, &strip, &question, true))
+        }
+        _ => {
+            let other = Problem::not_found("Something else was redeemed meanwhile: look at the list again.");
+            after(&shell, &form.member(), Err(other)).await
+        }
+    }
+}
+
+/// Gives back what was redeemed.
+async fn reverse(State(shell): State<Shell>, headers: HeaderMap, Form(form): Form<RedemptionForm>) -> Response {
+    let caller = match cashier(&shell, &headers).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal,
+    };
+    let why = redemptions::Reverse { reason: Some("undone by the cashier".to_owned()), operator: None };
+    let outcome = match caller.need(Scope::RedemptionsWrite) {
+        Ok(()) => redemptions::give_back(&shell, form.redemption_id, why, form.call("reverse")).await,
+        Err(problem) => Err(problem),
+    };
+    after(&shell, &form.member(), outcome.map(|reply| view::given_back(&reply.answer))).await
+}
+
+/// A sentence on what was done or was not, and the member as it is now.
+async fn after(shell: &Shell, member: &MemberRef, outcome: Result<String, Problem>) -> Response {
     let notice = match &outcome {
         Ok(words) => view::notice(true, words),
         Err(problem) => view::notice(false, &problem.detail),
     };
-    // What the member has now, as far as this till knows: nobody is asked a second time.
-    let now = shell.clock.now();
-    let after = shell.engine.call(move |till| till.look_up(&member, now)).await;
-    let card = match after {
-        Ok(Ok(Some(member))) => member_card(&member),
-        _ => PreEscaped(String::new()),
-    };
-    main_page(&shell, maud::html! { (notice) (card) }).await
+    let card = known_card(shell, member).await;
+    main_page(shell, maud::html! { (notice) (card) }).await
 }
 
 async fn spend(shell: &Shell, form: &RedeemForm, member: MemberRef) -> Result<String, Problem> {
-    let request = Digest::of(&[b"page redeem\0", form.member_id.as_bytes(), b"\0", form.reward_id.as_bytes()]);
-    let call =
-        Call { source: Source::Api, idempotency: Some(Idempotency { key: format!("page:{}", form.key), request }) };
+    let call = page_call(&form.key, &[b"redeem", form.member_id.as_bytes(), form.reward_id.as_bytes()]);
     let redemption = Redeem {
         member,
         what: RedeemWhat::Reward(form.reward_id.clone()),
@@ -198,7 +289,7 @@ fn pairing_page(shell: &Shell, notice: Option<&str>) -> Response {
 
 async fn main_page(shell: &Shell, content: Markup) -> Response {
     let strip = state_strip(shell).await;
-    document("Counterfoil", &view::main(&shell.facts, &strip, &content))
+    document("Counterfoil", &view::main(&shell.facts, &strip, &content, false))
 }
 
 async fn state_strip(shell: &Shell) -> Markup {
@@ -211,6 +302,17 @@ async fn state_strip(shell: &Shell) -> Markup {
     view::strip(&shell.facts, &shell.link.state(), pending.as_ref(), standing.as_ref())
 }
 
-fn member_card(member: &MemberView) -> Markup {
-    view::member(member, || uuid::Uuid::now_v7().to_string())
+async fn member_card(shell: &Shell, member: MemberView) -> Markup {
+    view::member(&shell.facts, &card(shell, member).await, || uuid::Uuid::now_v7().to_string())
+}
+
+/// What stands open for a member; where the books cannot say, nothing does.
+async fn card(shell: &Shell, member: MemberView) -> Card {
+    let id = member.member_id;
+    let known = shell.engine.call(move |till| (till.open_reservations(Some(id)), till.last_redemption(id))).await;
+    let (open, last) = match known {
+        Ok((open, last)) => (open.unwrap_or_default(), last.unwrap_or_default()),
+        Err(_) => (Vec::new(), None),
+    };
+    Card { member, open, last }
 }

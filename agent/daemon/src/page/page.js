@@ -18,4 +18,4 @@ events.addEventListener("scan", (event) => {
     refresh();
   }
 });
-for (const name of ["link", "sale", "redemption", "void", "day", "hello"]) events.addEventListener(name, refresh);
+for (const name of ["link", "sale", "redemption", "void", "day", "hello", "succession"]) events.addEventListener(name, refresh);

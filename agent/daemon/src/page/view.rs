@@ -1,7 +1,10 @@
 //! What the cashier reads. Plain words only: no unit of ours, no state name, no error code.
 
+use counterfoil_protocol::record::Rights;
 use counterfoil_protocol::wire::v1::feed::MemberStatus;
-use counterfoil_till::{MemberView, PendingMember, RedemptionAnswer, Standing};
+use counterfoil_till::{
+    LastRedemption, MemberView, PendingMember, PurseView, RedemptionAnswer, RedemptionState, Standing,
+};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::hub_link::state::LinkState;
@@ -23,8 +26,8 @@ pub fn document(title: &str, body: &Markup) -> Markup {
     }
 }
 
-/// The page a paired browser shows.
-pub fn main(facts: &Facts, strip: &Markup, content: &Markup) -> Markup {
+/// The page a paired browser shows. A question has the focus; otherwise the field a scanner types into has it.
+pub fn main(facts: &Facts, strip: &Markup, content: &Markup, is_question: bool) -> Markup {
     html! {
         header {
             h1 { (facts.store_name) ", till " (facts.lane) }
@@ -33,7 +36,7 @@ pub fn main(facts: &Facts, strip: &Markup, content: &Markup) -> Markup {
         main {
             form #lookup method="post" action="/page/lookup" {
                 label for="identifier" { "Card, phone or e-mail" }
-                input #identifier name="identifier" autofocus autocomplete="off" spellcheck="false" required;
+                input #identifier name="identifier" autofocus[!is_question] autocomplete="off" spellcheck="false" required;
                 button { "Find" }
             }
             form #scanned method="post" action="/page/lookup" hidden {
@@ -55,8 +58,21 @@ pub fn strip(facts: &Facts, link: &LinkState, pending: Option<&PendingMember>, s
         } @else {
             p.away { "No connection to head office. Everything is kept here and sent later." }
         }
-        @if let Some(standing) = standing.filter(|standing| !standing.is_sound()) {
-            p.bad { "Nothing can be redeemed at this till: " (standing) "." }
+        @match standing {
+            None | Some(Standing::Sound) => {
+                @if let Some(at) = link.made_whole_ms {
+                    p { "This till was put back from an older copy. At " (facts.local_time(at))
+                        " head office brought it up to date; everything works as before." }
+                }
+            },
+            Some(Standing::Behind { .. }) => p.bad {
+                "Nothing can be redeemed at this till now: it was put back from an older copy. \
+                 Sales are recorded as usual. It puts itself right as soon as head office answers."
+            },
+            Some(Standing::Retired { .. }) => p.bad {
+                "Nothing can be redeemed at this till: head office has taken it out of service. \
+                 Sales are recorded as usual; please call head office."
+            },
         }
         @if let Some(pending) = pending {
             p.card {
@@ -80,11 +96,51 @@ pub fn redeemed(answer: &RedemptionAnswer) -> String {
     };
     let left = answer.purses.iter().find(|purse| purse.purse == *name).map(|purse| purse.balance);
     let left = left.map_or_else(String::new, |left| format!(" {left} {name} are left."));
-    format!("Done: {amount} {name} were used.{left}")
+    let floor = match answer.rights {
+        Some(Rights::Floor) => {
+            " It was given without asking head office, which does not answer now; it is told as soon as it does."
+        }
+        _ => "",
+    };
+    format!("Done: {amount} {name} were used.{left}{floor}")
+}
+
+/// What came of giving back, or of asking for it.
+pub fn given_back(answer: &RedemptionAnswer) -> String {
+    match (answer.state, &answer.purse, answer.amount) {
+        (RedemptionState::ReverseRequested, ..) => {
+            "Head office is asked to give this back; the till where it was redeemed does it.".to_owned()
+        }
+        (_, Some(purse), Some(amount)) => format!("Undone: {amount} {purse} are given back."),
+        _ => "Undone.".to_owned(),
+    }
+}
+
+/// What a cashier sees of a member.
+pub struct Card {
+    /// The member.
+    pub member: MemberView,
+    /// What is kept for baskets that are open.
+    pub open: Vec<RedemptionAnswer>,
+    /// What was redeemed here last.
+    pub last: Option<LastRedemption>,
+}
+
+impl Card {
+    /// What a redemption was for, as the program calls it.
+    fn title(&self, answer: &RedemptionAnswer) -> String {
+        let (purse, amount) = (answer.purse.as_deref().unwrap_or_default(), answer.amount.unwrap_or_default());
+        let reward = self.member.rewards.iter().find(|reward| Some(&reward.reward_id) == answer.reward_id.as_ref());
+        match reward {
+            Some(reward) => format!("{} ({amount} {purse})", reward.title),
+            None => format!("{amount} {purse}"),
+        }
+    }
 }
 
 /// A member with points and rewards. `key` makes a fresh key for each button.
-pub fn member(member: &MemberView, key: impl Fn() -> String) -> Markup {
+pub fn member(facts: &Facts, card: &Card, key: impl Fn() -> String) -> Markup {
+    let member = &card.member;
     html! {
         section.member {
             h2 {
@@ -102,19 +158,13 @@ pub fn member(member: &MemberView, key: impl Fn() -> String) -> Markup {
                         tr {
                             th scope="row" { (purse.purse) }
                             td.amount { (purse.balance) }
-                            td {
-                                @if purse.spendable < purse.balance { (purse.spendable) " can be used here now" }
-                                @if purse.pending > 0 { " " (purse.pending) " not yet available" }
-                                @if purse.debt > 0 { " " (purse.debt) " still owed" }
-                                @if let Some(expiring) = &purse.expiring {
-                                    " " (expiring.amount) " end on " (expiring.on)
-                                }
-                            }
+                            td { (purse_words(purse)) }
                         }
                     }
                     @if member.purses.is_empty() { tr { td { "Nothing collected yet." } } }
                 }
             }
+            @for open in &card.open { (reserved(facts, card, open, key())) }
             @for reward in &member.rewards {
                 form.reward method="post" action="/page/redeem" {
                     input type="hidden" name="member_id" value=(member.member_id);
@@ -128,6 +178,68 @@ pub fn member(member: &MemberView, key: impl Fn() -> String) -> Markup {
                         @if let Some(reason) = &reward.reason { ": " (reason) }
                     }
                 }
+            }
+            @if let Some(last) = &card.last { (last_redemption(facts, card, last)) }
+        }
+    }
+}
+
+/// What there is to say of a purse besides its balance.
+fn purse_words(purse: &PurseView) -> Markup {
+    html! {
+        @if purse.spendable < purse.balance { p { (purse.spendable) " can be used here now" } }
+        @if purse.pending > 0 { p { (purse.pending) " cannot be used yet" } }
+        @if let Some(expiring) = &purse.expiring { p { (expiring.amount) " can be used until " (expiring.on) } }
+        @if purse.debt > 0 { p { (purse.debt) " are owed: what is collected next pays that first" } }
+    }
+}
+
+/// Units kept for a basket, with a way to let them go.
+fn reserved(facts: &Facts, card: &Card, open: &RedemptionAnswer, key: String) -> Markup {
+    let until = open.expires_at.as_ref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    html! {
+        form.kept method="post" action="/page/cancel" {
+            input type="hidden" name="member_id" value=(card.member.member_id);
+            input type="hidden" name="redemption_id" value=(open.redemption_id);
+            input type="hidden" name="key" value=(key);
+            span {
+                "Kept for the basket being rung up: " (card.title(open))
+                @if let Some(until) = until { ", until " (facts.local_time(until.as_millisecond())) }
+            }
+            " " button { "Let go" }
+        }
+    }
+}
+
+/// What was redeemed last, with a way to undo it: one key, and Enter on the next page.
+fn last_redemption(facts: &Facts, card: &Card, last: &LastRedemption) -> Markup {
+    html! {
+        @if last.answer.state == RedemptionState::Redeemed {
+            form.last method="post" action="/page/undo" {
+                input type="hidden" name="member_id" value=(card.member.member_id);
+                input type="hidden" name="redemption_id" value=(last.answer.redemption_id);
+                span { "Redeemed last here, " (facts.local_moment(last.recorded_at_ms)) ": " (card.title(&last.answer)) }
+                " " button accesskey="u" { "Undo…" }
+            }
+        }
+    }
+}
+
+/// Asks before something is undone; Enter says yes.
+pub fn undo_question(card: &Card, last: &LastRedemption, key: String) -> Markup {
+    let name = card.member.display_name.as_deref().unwrap_or("the member");
+    html! {
+        section.question {
+            p { "Give back what " (name) " redeemed: " (card.title(&last.answer)) "?" }
+            form method="post" action="/page/reverse" {
+                input type="hidden" name="member_id" value=(card.member.member_id);
+                input type="hidden" name="redemption_id" value=(last.answer.redemption_id);
+                input type="hidden" name="key" value=(key);
+                button #yes autofocus { "Yes, give it back" }
+            }
+            form method="post" action="/page/lookup" {
+                input type="hidden" name="member_id" value=(card.member.member_id);
+                button { "No" }
             }
         }
     }

@@ -226,7 +226,7 @@ impl Shared {
         }
         book.acknowledged = book.acknowledged.max(records.last().unwrap().position);
         self.records.send_replace(book.acknowledged);
-        PushAnswer { acknowledged: book.acknowledged, hub_time_ms: now_ms() }
+        PushAnswer { acknowledged: book.acknowledged, hub_time_ms: now_ms(), known: None }
     }
 
     async fn feed(&self, query: &str) -> Page {

@@ -6,6 +6,7 @@ pub mod fake_hub;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use counterfoil_agent::books;
 use counterfoil_agent::clock::Clock;
@@ -37,6 +38,9 @@ use self::fake_hub::FakeHub;
 
 /// The card of the member that the fake hub knows.
 pub const CARD: &str = "9826000000017";
+
+/// How long a cashier waits here: a slow machine is no silent head office.
+pub const DEADLINE: Duration = Duration::from_millis(250);
 
 pub const PROGRAM_KEY: ProgramKey = ProgramKey([9; 32]);
 
@@ -146,7 +150,7 @@ fn assemble(
     let (link, hint, events) = (Link::default(), Arc::new(Notify::new()), Events::default());
     let client = HubClient::new(HubUrl::parse(hub_url).unwrap(), trust::nobody()).unwrap();
     let exchanges = Exchanges::new(engine.clone(), client, clock.clone(), link.clone());
-    let grants = Grants::new(engine.clone(), exchanges.clone(), link.clone(), Arc::clone(&hint));
+    let grants = Grants::new(engine.clone(), exchanges.clone(), link.clone(), Arc::clone(&hint), DEADLINE);
     if linked {
         let driver = HubLink {
             engine: engine.clone(),
