@@ -7,10 +7,12 @@
 //! given, and what a program does about a return without its sale.
 
 mod build;
+mod given;
 
 use std::collections::BTreeMap;
 
 pub use build::{ReturnError, ReturnPick, build_return};
+pub use given::{Given, given};
 
 use crate::id::MemberId;
 use crate::limits::{SALE_LINE_COUNT_MAX, SALE_PART_COUNT_MAX};

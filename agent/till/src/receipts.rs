@@ -65,6 +65,12 @@ impl Till {
         store::optional(&self.value, "looking up a sale", &sql, [value], read)
     }
 
+    /// Recorded sales with this number, the last first.
+    pub(crate) fn sales_numbered(&self, number: &str) -> Result<Vec<SaleRow>, StorageError> {
+        let sql = format!("SELECT {COLUMNS} FROM sale WHERE receipt_number = ?1 ORDER BY position DESC");
+        store::all(&self.value, "looking up a receipt", &sql, [number], read)
+    }
+
     /// Recorded sales with this number around an instant, nearest last recorded first.
     pub(crate) fn receipts_near(&self, number: &str, at_ms: i64) -> Result<Vec<SaleRow>, StorageError> {
         let sql = format!(

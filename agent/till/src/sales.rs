@@ -233,12 +233,8 @@ impl Till {
         let program = self.program_at(weighed.rule_ms, self.time_ms(now)).cloned();
         let known = document.original;
         let (mut record, mut marks, idempotency) = weighed.into_record(document);
+        self.give_rewards_of_return_back(&record.sale, known, now)?;
         let settlement = self.settle_return(&record.sale, known, record.member, program.as_ref(), now)?;
-        if let Some(settles) = settlement.settles
-            && let Some((original, share)) = self.reward_share(settles, &record.sale)?
-        {
-            self.give_rewards_back(&original, share, "its goods came back", now)?;
-        }
         (record.member, record.settles) = (settlement.member, settlement.settles);
         marks.extend(settlement.marks.iter().map(|mark| (*mark).to_owned()));
         if program.is_none() {

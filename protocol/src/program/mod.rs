@@ -237,6 +237,11 @@ impl Program {
         self.0.purses.get(name)
     }
 
+    /// The purse that gift cards are loaded into: the first of that kind by name.
+    pub fn gift_card_purse(&self) -> Option<&Purse> {
+        self.purses().find(|purse| purse.kind == PurseKind::GiftCard)
+    }
+
     /// All rewards, in the file's order.
     pub fn rewards(&self) -> &[Reward] {
         &self.0.rewards
