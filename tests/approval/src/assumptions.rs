@@ -23,6 +23,7 @@ impl Lanes {
             Self::Uniform => "any lane, each as likely".into(),
             Self::Opened => "lanes open as it gets busier".into(),
             Self::Habit(share) => format!("own lane in {:.0} % of visits", share * 100.0),
+            Self::RedemptionLane(share) if share >= 1.0 => "one redemption lane per store".into(),
             Self::RedemptionLane(share) => {
                 format!("one redemption lane, used for {:.0} % of redemptions", share * 100.0)
             }
@@ -113,7 +114,7 @@ impl Default for Assumptions {
             store_outage_minutes: (5.0, 0.6, 4.0 * 1440.0),
             hub_outages: 2.0,
             hub_outage_minutes: (30.0, 1.0, 1440.0),
-            floor: Floor { redemption_units: 500, member_units: 500, till_units: 20_000 },
+            floor: Floor { redemption_units: 500, member_units: 500, till_units: 5_000 },
         }
     }
 }

@@ -10,7 +10,8 @@ pub mod chain;
 pub mod chance;
 pub mod outages;
 pub mod people;
-
+pub mod plot;
 pub mod policy;
-
+pub mod report;
 pub mod run;
+pub mod study;

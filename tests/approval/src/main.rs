@@ -1,53 +1,43 @@
-//! probe
-use counterfoil_approval::{assumptions::*, outages::*, people::*, policy::*, run::*};
-fn main() {
-    for lanes in [Lanes::Uniform, Lanes::Opened, Lanes::Habit(0.8), Lanes::RedemptionLane(0.95)] {
-        let a = Assumptions { members: 5000, lanes, ..Default::default() };
-        let t = std::time::Instant::now();
-        let people = People::draw(&a, 1);
-        let outages = Outages::draw(&a, 1);
-        println!(
-            "{lanes:?} visits {} outage {} drawn {:?}",
-            people.visits.len(),
-            outages.minutes as f64 / (8.0 * 43200.0),
-            t.elapsed()
-        );
-        let held: i64 = people.members.iter().map(|m| m.at_hub + m.earned_at.values().sum::<i64>()).sum();
-        println!("mean balance {}", held / 5000);
-        for (rule, share) in [
-            (Rule::Fresh, 1000),
-            (Rule::Planner, 0),
-            (Rule::Planner, 500),
-            (Rule::Planner, 800),
-            (Rule::Planner, 1000),
-            (Rule::PlannerFloor, 1000),
-            (Rule::PlannerShared, 1000),
-        ] {
-            let t = std::time::Instant::now();
-            let r = run(&a, &people, &outages, Policy::at(rule, share));
-            println!(
-                "{:?} {share}: off {:?} {:.3} any {:?} {:.3} line {:?} online {:?} floor {} owed {} mov {} entries {} {:?}",
-                rule,
-                r.offline,
-                r.offline.1 as f64 / r.offline.0 as f64,
-                r.any_moment,
-                r.any_moment.1 as f64 / r.any_moment.0 as f64,
-                r.with_line,
-                r.online,
-                r.floor_units,
-                r.owed,
-                r.movements,
-                r.entries,
-                t.elapsed()
-            );
-        }
-        let r = run(&a, &people, &outages, Policy { counts_online: true, ..Policy::at(Rule::Planner, 1000) });
-        println!(
-            "counting online: off {:?} any {:?} {:.3} online {:?}",
-            r.offline,
-            r.any_moment,
-            r.any_moment.1 as f64 / r.any_moment.0 as f64,
-            r.online
-        );
-    }
+//! `cargo run --profile demo -p counterfoil-approval -- --write docs`: lives the months and writes the page's tables and
+//! plot again.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use counterfoil_approval::study::Study;
+use counterfoil_approval::{plot, report};
+
+/// How many honest offline redemptions are granted, and what that costs the other channels.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Members of the chain.
+    #[arg(long, default_value_t = 20_000)]
+    members: usize,
+    /// One seed, one month.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder of `offline-redemption.md`, whose tables and plot are to be written again; without it, tables are printed.
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
+const BEGIN: &str = "<!-- figures: written by counterfoil-approval -->\n";
+const END: &str = "<!-- end of figures -->\n";
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let study = Study::live(options.members, options.seed);
+    let tables = report::tables(&study, options.members, options.seed);
+    let Some(folder) = options.write else {
+        print!("{tables}");
+        return Ok(());
+    };
+    let path = folder.join("offline-redemption.md");
+    let page = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let (before, rest) = page.split_once(BEGIN).with_context(|| format!("{} has no {BEGIN}", path.display()))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{} has no {END}", path.display()))?;
+    std::fs::write(&path, format!("{before}{BEGIN}\n{tables}\n{END}{after}"))?;
+    std::fs::write(folder.join("offline-redemption.svg"), plot::svg(&study))?;
+    Ok(())
 }

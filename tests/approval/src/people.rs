@@ -71,6 +71,27 @@ impl Member {
         self.past.push_back(PastRedemption { units, of_units: Some(of_units) });
     }
 
+    /// How likely its next redemption is at each till, the likeliest first: what no head office can know better.
+    pub fn chances(&self, assumptions: &Assumptions) -> Vec<f64> {
+        let mut chances = Vec::new();
+        for (store, share) in self.stores.iter().enumerate() {
+            for (lane, opened) in OPENED.into_iter().enumerate() {
+                #[expect(clippy::cast_precision_loss, reason = "a handful of lanes")]
+                let anywhere = 1.0 / LANES as f64;
+                let often_here = |here: bool, often: f64| f64::from(u8::from(here)) * often + (1.0 - often) * anywhere;
+                let at_lane = match assumptions.lanes {
+                    Lanes::Uniform => anywhere,
+                    Lanes::Opened => opened,
+                    Lanes::Habit(often) => often_here(lane == self.own_lanes[store], often),
+                    Lanes::RedemptionLane(often) => often_here(lane == 0, often),
+                };
+                chances.push(share * at_lane);
+            }
+        }
+        chances.sort_by(|a, b| b.total_cmp(a));
+        chances
+    }
+
     fn units(&self) -> i64 {
         self.at_hub + self.earned_at.values().sum::<i64>()
     }

@@ -1,6 +1,6 @@
 //! One month under one policy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::assumptions::{Assumptions, LANES};
 use crate::chain::{Chain, lanes_of, lot};
@@ -17,8 +17,11 @@ pub struct Tally {
     pub offline: (u64, u64),
     /// Units asked for without a line, and how many of them could have been used.
     pub offline_units: (i64, i64),
-    /// Requests at tills, and how many the till could have granted had the line been cut just before. No floor.
+    /// Requests at tills, and how many would have been granted had the line been cut just before.
     pub any_moment: (u64, u64),
+    /// Of those requests, in millionths, how many at most anybody could have expected to grant who must say beforehand
+    /// which till holds what, knowing every member's balance, wish and chances.
+    pub possible_millionths: u64,
     /// Requests online, how many lacked units at head office, and how many still did after a recall.
     pub online: (u64, u64, u64),
     /// Requests at tills with a line, likewise.
@@ -43,6 +46,7 @@ impl Tally {
             offline: two(self.offline, other.offline),
             offline_units: (self.offline_units.0 + other.offline_units.0, self.offline_units.1 + other.offline_units.1),
             any_moment: two(self.any_moment, other.any_moment),
+            possible_millionths: self.possible_millionths + other.possible_millionths,
             online: three(self.online, other.online),
             with_line: three(self.with_line, other.with_line),
             floor_units: self.floor_units + other.floor_units,
@@ -63,7 +67,7 @@ struct Run<'a> {
     /// Members to plan for again when a store's line is back.
     waiting: BTreeSet<(usize, usize)>,
     floor_by_till: Vec<i64>,
-    floor_by_member: BTreeSet<(TillIndex, usize, i64)>,
+    floor_by_member: BTreeMap<(TillIndex, usize), i64>,
 }
 
 const EARNED_BEFORE: &str = "2027-03-31";
@@ -81,7 +85,7 @@ pub fn run(assumptions: &Assumptions, people: &People, outages: &Outages, policy
         tally: Tally::default(),
         waiting: BTreeSet::new(),
         floor_by_till: vec![0; assumptions.stores * LANES],
-        floor_by_member: BTreeSet::new(),
+        floor_by_member: BTreeMap::new(),
     };
     for (id, member) in people.members.iter().enumerate() {
         for (till, units) in &member.earned_at {
@@ -115,7 +119,7 @@ impl Run<'_> {
         }
         let owed = self.chain.debt_in_book(id);
         if owed > 0 {
-            self.recall(id, owed);
+            self.recall(id, owed, None);
             self.chain.repay(id);
         }
         let member = &self.members[id];
@@ -133,7 +137,7 @@ impl Run<'_> {
         for till in lanes_of(store) {
             self.floor_by_till[till] = 0;
         }
-        self.floor_by_member.retain(|(till, _, _)| till / LANES != store);
+        self.floor_by_member.retain(|(till, _), _| till / LANES != store);
         let waiting: Vec<(usize, usize)> = self.waiting.range((store, 0)..(store + 1, 0)).copied().collect();
         for pair in waiting {
             self.waiting.remove(&pair);
@@ -143,12 +147,12 @@ impl Run<'_> {
     }
 
     /// Rights come back from tills with a line until head office holds `units`: from where most lies.
-    fn recall(&mut self, id: usize, units: i64) {
+    fn recall(&mut self, id: usize, units: i64, except: Option<TillIndex>) {
         let mut tills: Vec<(TillIndex, i64)> = self.chain.held_in_book(id).into_iter().collect();
         tills.sort_by_key(|(till, held)| (-held, *till));
         for (till, held) in tills {
             let short = units - self.at_hub(id);
-            if short > 0 && held > 0 && !self.chain.is_down(till / LANES) {
+            if short > 0 && held > 0 && Some(till) != except && !self.chain.is_down(till / LANES) {
                 self.chain.give_back(id, till, (held - short).max(0));
             }
         }
@@ -176,9 +180,11 @@ impl Run<'_> {
         let till = visit.till(wish.is_some()).expect("a visit is at a store");
         let is_down = self.chain.is_down(till / LANES);
         if let Some(wanted) = wish {
-            let nearby = self.nearby(id, till);
+            let here = self.spendable(id, till).min(wanted);
+            let grants = self.nearby(id, till) >= wanted || self.floor_lends(id, till, wanted, here);
             self.tally.any_moment.0 += 1;
-            self.tally.any_moment.1 += u64::from(nearby >= wanted);
+            self.tally.any_moment.1 += u64::from(grants);
+            self.tally.possible_millionths += self.possible_millionths(id, balance, wanted);
             let granted =
                 if is_down { self.redeem_offline(id, till, wanted) } else { self.redeem_with_line(id, till, wanted) };
             if granted {
@@ -223,29 +229,48 @@ impl Run<'_> {
             self.chain.redeem(id, till, wanted, 0);
             true
         } else {
-            self.policy.rule == Rule::PlannerFloor && self.redeem_below_floor(id, till, wanted, here)
+            let lends = self.floor_lends(id, till, wanted, here);
+            if lends {
+                self.redeem_below_floor(id, till, wanted, here);
+            }
+            lends
         };
         self.tally.offline.1 += u64::from(granted);
         granted
     }
 
-    fn redeem_below_floor(&mut self, id: usize, till: TillIndex, wanted: i64, here: i64) -> bool {
+    fn floor_used(&self, id: usize, till: TillIndex) -> i64 {
+        self.floor_by_member.get(&(till, id)).copied().unwrap_or(0)
+    }
+
+    /// The product's floor: known here, the shown balance covers it, and no limit is passed.
+    fn floor_lends(&self, id: usize, till: TillIndex, wanted: i64, here: i64) -> bool {
         let floor = self.assumptions.floor;
         let short = wanted - here;
-        let used: i64 = self.floor_by_member.iter().filter(|(at, who, _)| (*at, *who) == (till, id)).map(|f| f.2).sum();
         let is_known = lanes_of(till / LANES).any(|lane| self.members[id].habit.get(&lane).is_some_and(|h| h.0 > 0));
-        let may = is_known
+        self.policy.rule == Rule::PlannerFloor
+            && is_known
             && self.chain.shown_balance(id, till) >= wanted
             && short <= floor.redemption_units
-            && used + short <= floor.member_units
-            && self.floor_by_till[till] + short <= floor.till_units;
-        if may {
-            self.floor_by_till[till] += short;
-            self.floor_by_member.insert((till, id, used + short));
-            self.tally.floor_units += short;
-            self.chain.redeem(id, till, here, short);
-        }
-        may
+            && self.floor_used(id, till) + short <= floor.member_units
+            && self.floor_by_till[till] + short <= floor.till_units
+    }
+
+    fn redeem_below_floor(&mut self, id: usize, till: TillIndex, wanted: i64, here: i64) {
+        let short = wanted - here;
+        self.floor_by_till[till] += short;
+        *self.floor_by_member.entry((till, id)).or_default() += short;
+        self.tally.floor_units += short;
+        self.chain.redeem(id, till, here, short);
+    }
+
+    /// As many tills as the balance has times what is wanted can be prepared: the likeliest.
+    fn possible_millionths(&self, id: usize, balance: i64, wanted: i64) -> u64 {
+        let tills = usize::try_from(balance / wanted.max(1)).unwrap_or(0);
+        let chance: f64 = self.members[id].chances(self.assumptions).iter().take(tills).sum();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a chance")]
+        let millionths = (chance.clamp(0.0, 1.0) * 1e6) as u64;
+        millionths
     }
 
     fn redeem_with_line(&mut self, id: usize, till: TillIndex, wanted: i64) -> bool {
@@ -254,7 +279,7 @@ impl Run<'_> {
         self.tally.with_line.0 += 1;
         if short > self.at_hub(id) {
             self.tally.with_line.1 += 1;
-            self.recall_from_others(id, till, short);
+            self.recall(id, short, Some(till));
         }
         if short > self.at_hub(id) {
             self.tally.with_line.2 += 1;
@@ -267,15 +292,6 @@ impl Run<'_> {
         true
     }
 
-    fn recall_from_others(&mut self, id: usize, till: TillIndex, units: i64) {
-        for (other, held) in self.chain.held_in_book(id) {
-            let short = units - self.at_hub(id);
-            if short > 0 && other != till && !self.chain.is_down(other / LANES) {
-                self.chain.give_back(id, other, (held - short).max(0));
-            }
-        }
-    }
-
     fn online(&mut self, visit: &Visit) {
         let id = visit.member;
         self.tally.visits += 1;
@@ -284,7 +300,7 @@ impl Run<'_> {
             self.tally.online.0 += 1;
             if wanted > self.at_hub(id) {
                 self.tally.online.1 += 1;
-                self.recall(id, wanted);
+                self.recall(id, wanted, None);
             }
             if wanted > self.at_hub(id) {
                 self.tally.online.2 += 1;
