@@ -52,7 +52,7 @@ impl Till {
     }
 
     fn expired(&self, now: Now) -> Result<Vec<Entry>, CommandError> {
-        if !self.standing.is_sound() {
+        if !self.standing.is_sound() || self.settings.faults.spend_expired {
             return Ok(Vec::new());
         }
         let today = self.certain_date(now).packed();

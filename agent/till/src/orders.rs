@@ -112,6 +112,8 @@ impl Till {
         if !self.standing.is_sound() || self.settings.faults.keep_rights_after_recall {
             return Ok(Done::Nothing);
         }
+        // Closing gives back what is past its date: what is here is looked at after it.
+        self.close_day_if_over(now)?;
         let lots = self.book(recall.member)?.purse(&recall.purse).lots();
         let held = lots.iter().map(|held| held.units).fold(0, i64::saturating_add);
         let beyond = held.saturating_sub(recall.keep.max(0)).max(0);
@@ -123,7 +125,6 @@ impl Till {
         if entries.is_empty() {
             return Ok(Done::Nothing);
         }
-        self.close_day_if_over(now)?;
         self.write_returned(entries, ReturnReason::Recalled, now).map(Done::Returned)
     }
 
