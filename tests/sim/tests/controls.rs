@@ -2,11 +2,15 @@
 
 use std::panic::catch_unwind;
 
-use counterfoil_sim::world::{Options, Sabotage, run};
+use counterfoil_sim::world::{Options, Profile, Sabotage, run};
 
 /// The first seed that fails, and what it says; panics where none does.
 fn caught(sabotage: Sabotage, within_seeds: u64, laws: &[u8]) {
-    let options = Options { steps: 120, sabotage, ..Options::default() };
+    caught_in(Profile::All, sabotage, within_seeds, laws);
+}
+
+fn caught_in(profile: Profile, sabotage: Sabotage, within_seeds: u64, laws: &[u8]) {
+    let options = Options { steps: 120, sabotage, profile, ..Options::default() };
     for seed in 0..within_seeds {
         match catch_unwind(|| run(seed, options)) {
             Ok(Ok(_)) => {}
@@ -73,5 +77,35 @@ fn granting_what_is_not_held_is_caught() {
 
 #[test]
 fn going_on_behind_a_log_that_never_reached_the_disk_is_caught() {
-    caught(Sabotage::LogNotSettled, 150, &[5]);
+    caught(Sabotage::LogNotSettled, 150, &[2, 5]);
+}
+
+#[test]
+fn spending_what_a_basket_holds_is_caught() {
+    caught_in(Profile::Rights, Sabotage::SpendReserved, 40, &[2, 3]);
+}
+
+#[test]
+fn spending_past_the_date_is_caught() {
+    caught_in(Profile::Rights, Sabotage::SpendExpired, 80, &[2, 3]);
+}
+
+#[test]
+fn spending_before_the_date_is_caught() {
+    caught_in(Profile::Rights, Sabotage::SpendUnvested, 40, &[2, 3]);
+}
+
+#[test]
+fn going_below_the_floor_by_any_amount_is_caught() {
+    caught_in(Profile::Rights, Sabotage::FloorWithoutLimit, 80, &[2]);
+}
+
+#[test]
+fn undoing_twice_is_caught() {
+    caught_in(Profile::Rights, Sabotage::ReverseTwice, 40, &[1, 2]);
+}
+
+#[test]
+fn spending_with_an_old_database_is_caught() {
+    caught_in(Profile::Rights, Sabotage::SpendWhileBehind, 150, &[2]);
 }

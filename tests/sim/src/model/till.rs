@@ -80,7 +80,8 @@ pub struct TillModel {
     baskets: BTreeMap<u64, Reservation>,
     /// What redemptions and confirmations spent, by the position that names them.
     spent: BTreeMap<u64, Vec<Entry>>,
-    undone: BTreeSet<u64>,
+    /// What came back of them, by lot and debt.
+    undone: BTreeMap<u64, BTreeMap<(Lot, Option<DebtKind>), i64>>,
     /// Redemptions below the floor: position, member, purse, units.
     floor: Vec<(u64, MemberId, String, i64)>,
     retired: bool,
@@ -95,7 +96,7 @@ impl TillModel {
             received: BTreeSet::new(),
             baskets: BTreeMap::new(),
             spent: BTreeMap::new(),
-            undone: BTreeSet::new(),
+            undone: BTreeMap::new(),
             floor: Vec::new(),
             retired: false,
         }
@@ -137,14 +138,18 @@ impl TillModel {
         purse.held.keys().filter(|lot| may_spend(**lot, vested_by, not_ended_by)).map(|lot| purse.free(*lot)).sum()
     }
 
-    /// Units in open baskets.
-    pub fn reserved(&self) -> i64 {
-        self.purses.values().flat_map(|purse| purse.reserved.values()).sum()
+    /// Units of one member's purse in open baskets.
+    pub fn reserved(&self, member: MemberId, purse: &str) -> i64 {
+        self.purses.get(&(member, purse.to_owned())).map_or(0, |purse| purse.reserved.values().sum())
     }
 
     fn shift(&mut self, entry: &Entry, units: i64) {
         let purse = self.purses.entry((entry.member, entry.purse.clone())).or_default();
         *purse.held.entry(entry.lot).or_default() += units;
+    }
+
+    fn free_basket(&mut self, basket: &ReservationRecord) {
+        basket.chosen.iter().filter(|entry| entry.debt.is_none()).for_each(|entry| self.reserve(entry, -entry.units));
     }
 
     fn reserve(&mut self, entry: &Entry, units: i64) {
@@ -163,7 +168,7 @@ impl TillModel {
         around: &Around<'_>,
     ) -> Result<BTreeSet<&'static str>, Broken> {
         let mut by = BTreeSet::new();
-        self.open_basket(record, &mut by)?;
+        self.open_basket(record, around, &mut by)?;
         self.choice(record, around, &mut by)?;
         let own = Holder::Terminal(self.incarnation);
         for entry in &record.entries {
@@ -195,19 +200,31 @@ impl TillModel {
     }
 
     /// A confirmation spends what its basket holds: those units are free for it.
-    fn open_basket(&mut self, record: &Record, by: &mut BTreeSet<&'static str>) -> Result<(), Broken> {
+    fn open_basket(
+        &mut self,
+        record: &Record,
+        around: &Around<'_>,
+        by: &mut BTreeSet<&'static str>,
+    ) -> Result<(), Broken> {
         let Body::Confirmation(ConfirmationRecord { reservation, late, .. }) = &record.body else { return Ok(()) };
         by.insert("baskets");
         let broken = |what: String| Err(("baskets", what));
         let Some(basket) = self.baskets.get(&reservation.position).cloned() else {
             return broken(format!("{reservation} was never reserved"));
         };
-        let fits = if *late { basket.state == Basket::Released } else { basket.state == Basket::Open };
+        let fits = match basket.state {
+            Basket::Released => *late,
+            // A till that may be a copy spends nothing, but the discount has been given.
+            Basket::Open => !late || !around.sound,
+            Basket::Confirmed => false,
+        };
         if !fits {
             return broken(format!("{reservation} is {:?} and confirmed, late: {late}", basket.state));
         }
+        if basket.state == Basket::Open {
+            self.free_basket(&basket.record);
+        }
         if !late {
-            basket.record.chosen.iter().for_each(|entry| self.reserve(entry, -entry.units));
             if record.entries != basket.record.chosen {
                 return broken(format!("{reservation} held {:?}, {:?} is spent", basket.record.chosen, record.entries));
             }
@@ -239,7 +256,8 @@ impl TillModel {
         }
         let own_clock = Day::of_shop(record.recorded_at_ms);
         let ended_by = own_clock.max(Day::of_shop(around.heard_in_this_run_ms));
-        let vested_by = own_clock.max(Day::of_shop(around.heard_ms));
+        let heard = Day::of_shop(around.heard_ms);
+        let vested_by = if record.clock_suspect { heard } else { own_clock.max(heard) };
         by.insert("dates of lots");
         for entry in chosen.iter().filter(|entry| entry.debt.is_none()) {
             if !may_spend(entry.lot, vested_by, ended_by) {
@@ -315,9 +333,13 @@ impl TillModel {
         let open = |(position, member, purse, units): &(u64, MemberId, String, i64)| {
             (*position > around.acknowledged && *purse == first.purse).then_some((*member, *units))
         };
-        let till: i64 = self.floor.iter().filter_map(open).map(|(_, units)| units).sum();
-        let member: i64 =
-            self.floor.iter().filter_map(open).filter(|(who, _)| *who == first.member).map(|(_, units)| units).sum();
+        let in_baskets = self.baskets.values().filter(|basket| basket.state == Basket::Open).flat_map(|basket| {
+            let owed = basket.record.chosen.iter().filter(|entry| entry.debt == Some(DebtKind::Floor));
+            owed.filter(|entry| entry.purse == first.purse).map(|entry| (entry.member, entry.units))
+        });
+        let used: Vec<(MemberId, i64)> = self.floor.iter().filter_map(open).chain(in_baskets).collect();
+        let till: i64 = used.iter().map(|(_, units)| units).sum();
+        let member: i64 = used.iter().filter(|(who, _)| *who == first.member).map(|(_, units)| units).sum();
         if short > floor.redemption || short + member > floor.member || short + till > floor.till {
             return broken("beyond its limits");
         }
@@ -354,8 +376,8 @@ impl TillModel {
                     return Err(("baskets", format!("{basket:?} has not timed out at {own_clock}")));
                 }
                 basket.state = Basket::Released;
-                let chosen = basket.record.chosen.clone();
-                chosen.iter().for_each(|entry| self.reserve(entry, -entry.units));
+                let freed = basket.record.clone();
+                self.free_basket(&freed);
             }
             Body::Confirmation(confirmation) => {
                 let named = confirmation.reservation.position;
@@ -373,7 +395,8 @@ impl TillModel {
                 by.insert("rights given back");
                 let all_back = record.entries.iter().all(|entry| entry.kind == EntryKind::ReturnRights);
                 let ended = |entry: &Entry| {
-                    let now = Day::of_shop(record.recorded_at_ms.max(around.heard_ms));
+                    let own_ms = if record.clock_suspect { i64::MIN / 2 } else { record.recorded_at_ms };
+                    let now = Day::of_shop(own_ms.max(around.heard_ms));
                     entry.lot.expires.is_some_and(|expires| Day::of(expires) < now)
                 };
                 if !all_back || (returned.reason == ReturnReason::Expired && !record.entries.iter().all(ended)) {
@@ -402,28 +425,30 @@ impl TillModel {
                 return Err(("baskets", format!("{entry:?} is reserved where {free} are free")));
             }
         }
-        if reservation.chosen.iter().any(|entry| entry.debt.is_some()) {
-            return Err(("baskets", format!("a basket holds units that are not here: {record:?}")));
-        }
-        reservation.chosen.iter().for_each(|entry| self.reserve(entry, entry.units));
+        let here = reservation.chosen.iter().filter(|entry| entry.debt.is_none());
+        here.for_each(|entry| self.reserve(entry, entry.units));
         self.baskets.insert(position, Reservation { record: reservation.clone(), state: Basket::Open });
         Ok(())
     }
 
+    /// Never more comes back of a redemption than it spent, lot by lot.
     fn undo(&mut self, redemption: EventId, record: &Record) -> Result<(), Broken> {
         let Some(spent) = self.spent.get(&redemption.position) else {
             return Err(("undone once", format!("{redemption} never spent anything")));
         };
-        if !self.undone.insert(redemption.position) {
-            return Err(("undone once", format!("{redemption} is undone twice")));
-        }
-        let shape = |entry: &Entry| (entry.member, entry.purse.clone(), entry.lot, entry.debt, entry.units);
-        let mut back: Vec<_> = record.entries.iter().map(shape).collect();
-        let mut due: Vec<_> = spent.iter().map(shape).collect();
-        back.sort();
-        due.sort();
-        if back != due || !record.entries.iter().all(|entry| entry.kind == EntryKind::ReverseRedemption) {
-            return Err(("undone once", format!("{redemption} spent {spent:?}, {:?} comes back", record.entries)));
+        let back = self.undone.entry(redemption.position).or_default();
+        for entry in &record.entries {
+            let its = |other: &&Entry| {
+                (other.member, &other.purse, other.lot, other.debt)
+                    == (entry.member, &entry.purse, entry.lot, entry.debt)
+            };
+            let most: i64 = spent.iter().filter(its).map(|other| other.units).sum();
+            let back = back.entry((entry.lot, entry.debt)).or_default();
+            *back += entry.units;
+            if entry.kind != EntryKind::ReverseRedemption || *back > most {
+                let what = format!("{redemption} spent {spent:?}, {:?} comes back, {back} in all", record.entries);
+                return Err(("undone once", what));
+            }
         }
         Ok(())
     }

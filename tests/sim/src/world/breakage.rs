@@ -162,6 +162,7 @@ impl World {
         site.must_notice = marker_gone;
         site.finished.clear();
         site.sold.clear();
+        site.baskets.clear();
         if copy.position < head {
             site.must_notice = marker_gone | self.oracles.restored(incarnation, copy.position, site.pushed, copy.model);
         }

@@ -7,7 +7,7 @@ use counterfoil_protocol::identifier::Identifier;
 use counterfoil_protocol::record::{Idempotency, Rights, Source};
 use counterfoil_protocol::sale::{MemberRef, Sale, SaleKind};
 use counterfoil_protocol::wire::v1::grant::Want;
-use counterfoil_till::{Call, CommandError, Redeem, RedeemWhat, Reply, Till};
+use counterfoil_till::{Call, CommandError, Redeem, RedeemWhat, RedemptionAnswer, Reply, Till};
 
 use super::office::member_id;
 use super::shop::{Paper, card};
@@ -18,7 +18,10 @@ use super::{Event, Violation, World};
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
     Sale(Box<Sale>),
-    Redeem { member: usize, what: RedeemWhat },
+    Redeem { member: usize, what: RedeemWhat, sale_ref: Option<String>, reserve: bool },
+    Confirm { id: EventId },
+    Cancel { id: EventId },
+    Reverse { id: EventId },
     Void { position: u64 },
     Close { totals: Option<PosTotals> },
 }
@@ -49,11 +52,23 @@ pub(super) struct Question {
     member: usize,
 }
 
+/// What the shell knows of head office when it asks the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Nothing yet.
+    First,
+    /// It was asked for this and answered.
+    Answered,
+    /// It was to be asked and could not be.
+    CutOff,
+}
+
 /// An answer in the text it travels in.
 struct Answered {
     text: String,
     fresh: bool,
     position: u64,
+    redemption: Option<RedemptionAnswer>,
 }
 
 impl World {
@@ -65,6 +80,9 @@ impl World {
         self.steps_left -= 1;
         let pause_ms = 50 + self.rng.below(self.swarm.pace_ms);
         self.queue.put(self.now_ms + pause_ms, Event::Act { till });
+        if self.rng.below(100) < self.swarm.sleeps {
+            self.sleep();
+        }
         let acts = self.swarm.acts.clone();
         let weights = [
             acts.sale,
@@ -76,6 +94,9 @@ impl World {
             acts.again,
             acts.scan,
             acts.other,
+            acts.reserve,
+            acts.basket,
+            acts.undo,
         ];
         match draw(self.rng.below(weights.iter().sum::<u64>().max(1)), &weights) {
             0 => self.sell_by_api(till)?,
@@ -86,9 +107,26 @@ impl World {
             5 => self.close_day(till)?,
             6 => self.ask_again(till)?,
             7 => self.scan(till)?,
-            _ => self.print_something(till),
+            8 => self.print_something(till),
+            9 => self.reserve(till)?,
+            10 => self.settle_basket(till)?,
+            11 => self.undo_redemption(till)?,
+            _ => {}
         }
         self.housekeeping(till)
+    }
+
+    /// Nothing happens for some hours, days or weeks: every clock is later by as much. Not while a receipt waits to be
+    /// read: what a till makes of a receipt that is days old is not what this is about.
+    fn sleep(&mut self) {
+        let busy = |till: usize| self.spool_waits(till) || !self.tills[till].calls.is_empty();
+        if (0..self.tills.len()).any(busy) {
+            return;
+        }
+        let hours = *self.rng.pick(&[9, 14, 24, 50, 80, 24 * 12, 24 * 33]);
+        self.slept_ms += hours * 3_600_000;
+        self.count("nights, weeks and months");
+        self.note(&format!("{hours} hours pass"));
     }
 
     /// What a daemon does beside: reads the spool, closes a day that has ended, stores the marker.
@@ -107,6 +145,7 @@ impl World {
         if self.rng.chance(30) {
             self.with_till(till, |engine, _| engine.checkpoint())?;
         }
+        self.keep_house(till)?;
         if !self.tills[till].calls.is_empty() {
             self.plan_retry(till);
         }
@@ -137,7 +176,7 @@ impl World {
         let keys: Vec<String> =
             self.tills[till].calls.iter().filter(|call| !call.waits).map(|call| call.key.clone()).collect();
         for key in keys {
-            self.try_call(till, &key, Rights::Held, true)?;
+            self.try_call(till, &key, Way::First)?;
         }
         self.read_spool(till)?;
         if self.tills[till].till.is_some() && (!self.tills[till].calls.is_empty() || self.spool_waits(till)) {
@@ -226,27 +265,23 @@ impl World {
     }
 
     fn redeem(&mut self, till: usize) -> Result<(), Violation> {
-        let what = match self.rng.below(4) {
-            0 if !self.swarm.prudent || self.rng.chance(100) => RedeemWhat::Reward("off".to_owned()),
-            1 if !self.swarm.prudent && self.rng.chance(500) => RedeemWhat::Reward("coffee".to_owned()),
-            _ => RedeemWhat::Units { purse: "points".to_owned(), amount: self.rng.between(1, self.swarm.spend_max) },
-        };
+        let what = self.wish();
         let member = self.spender(till);
         self.count("redemptions asked for");
-        self.ask(till, Ask::Redeem { member, what })
+        self.ask(till, Ask::Redeem { member, what, sale_ref: None, reserve: false })
     }
 
     /// Who wants to spend. Prudent people ask where they know that they have something.
-    fn spender(&mut self, till: usize) -> usize {
+    pub(super) fn spender(&mut self, till: usize) -> usize {
         let member = self.rng.index(self.office.members);
         if !self.swarm.prudent || self.rng.chance(100) {
             return member;
         }
         let model = self.oracles.model(self.tills[till].incarnation);
         let has = |member: usize| model.held(member_id(&self.office.program_key, member), "points");
-        let others = (0..self.office.members).map(|step| (member + step) % self.office.members);
-        let found = others.into_iter().find(|other| has(*other) >= self.swarm.spend_max);
-        found.unwrap_or(member)
+        let mut others = (0..self.office.members).map(|step| (member + step) % self.office.members);
+        let found = others.find(|other| has(*other) >= self.swarm.spend_max);
+        found.or((0..self.office.members).max_by_key(|other| has(*other))).unwrap_or(member)
     }
 
     fn void(&mut self, till: usize) -> Result<(), Violation> {
@@ -301,7 +336,7 @@ impl World {
         self.count("calls again");
         let incarnation = self.tills[till].incarnation;
         let call = finished.call.clone();
-        match self.with_till(till, |engine, now| carry_out(engine, &call, incarnation, Rights::Held, now))? {
+        match self.with_till(till, |engine, now| carry_out(engine, &call, incarnation, Way::First, now))? {
             Asked::Done(again)
                 if again.fresh || again.position != finished.position || again.text != finished.answer =>
             {
@@ -318,24 +353,25 @@ impl World {
     }
 
     /// Puts a call to the till.
-    fn ask(&mut self, till: usize, ask: Ask) -> Result<(), Violation> {
+    pub(super) fn ask(&mut self, till: usize, ask: Ask) -> Result<(), Violation> {
         let site = &mut self.tills[till];
         let key = format!("call-{till}-{}", site.next_key);
         site.next_key += 1;
         site.calls.push(PendingCall { key: key.clone(), ask, waits: false });
-        self.try_call(till, &key, Rights::Held, true)
+        self.try_call(till, &key, Way::First)
     }
 
-    fn try_call(&mut self, till: usize, key: &str, rights: Rights, may_ask_hub: bool) -> Result<(), Violation> {
+    fn try_call(&mut self, till: usize, key: &str, way: Way) -> Result<(), Violation> {
         let Some(call) = self.tills[till].calls.iter().find(|call| call.key == key).cloned() else { return Ok(()) };
         let incarnation = self.tills[till].incarnation;
         let lost = self.oracles.lost(incarnation).is_some();
-        let asked = self.with_till(till, |engine, now| carry_out(engine, &call, incarnation, rights, now))?;
+        self.tills[till].before.cut_off = way == Way::CutOff;
+        let asked = self.with_till(till, |engine, now| carry_out(engine, &call, incarnation, way, now))?;
         match asked {
             Asked::Done(answered) => {
                 self.take_call(till, key);
                 self.note(&format!("till {till}: {key} is record {}", answered.position));
-                self.answered(till, call, answered, rights, lost)
+                self.answered(till, call, answered, way, lost)
             }
             Asked::Refused(error) if of_the_machine(&error) => {
                 self.note(&format!("till {till}: {key} must wait: {}", error.kind()));
@@ -343,9 +379,7 @@ impl World {
                 Ok(())
             }
             Asked::Refused(CommandError::NotSpendable(refusal))
-                if may_ask_hub
-                    && refusal.asked <= refusal.balance.max(refusal.spendable + 1_000)
-                    && rights == Rights::Held =>
+                if way == Way::First && refusal.asked <= refusal.balance.max(refusal.spendable + 1_000) =>
             {
                 let Ask::Redeem { member, .. } = call.ask else {
                     return Err(Violation::new(0, format!("till {till}: {key} is no redemption: {refusal}")));
@@ -371,7 +405,7 @@ impl World {
         till: usize,
         call: PendingCall,
         answered: Answered,
-        rights: Rights,
+        way: Way,
         lost: bool,
     ) -> Result<(), Violation> {
         let incarnation = self.tills[till].incarnation;
@@ -383,15 +417,10 @@ impl World {
             Ask::Sale(sale) if sale.kind == SaleKind::Sale => {
                 self.tills[till].sold.push((sale.receipt_number.clone(), answered.position));
             }
-            Ask::Redeem { .. } => {
-                let up = self.tills[till].session.as_ref().and_then(|session| session.link_up());
-                self.count(match (rights, up) {
-                    (Rights::Granted, _) => "redemptions done with rights granted for them",
-                    (_, Some(true)) => "redemptions done with rights held, online",
-                    _ => "redemptions done with rights held, offline",
-                });
-            }
             _ => {}
+        }
+        if let Some(answer) = &answered.redemption {
+            self.redemption_answered(till, &call.ask, answer, way != Way::First);
         }
         let finished = FinishedCall { call, position: answered.position, answer: answered.text };
         let site = &mut self.tills[till];
@@ -422,12 +451,21 @@ impl World {
                 | CommandError::NoProgram,
             ) => true,
             (Ask::Void { .. }, CommandError::UnknownSale(_)) => lost,
+            (Ask::Confirm { .. } | Ask::Cancel { .. } | Ask::Reverse { .. }, CommandError::WrongState { .. }) => {
+                self.count("words about a basket that came too late");
+                return Ok(());
+            }
+            (Ask::Confirm { .. } | Ask::Cancel { .. } | Ask::Reverse { .. }, CommandError::UnknownRedemption(_)) => {
+                self.tills[till].put_back
+            }
             _ => false,
         };
         if !expected {
             return Err(Violation::new(0, format!("till {till}: {call:?} is refused: {error}")));
         }
-        self.count("redemptions refused");
+        if matches!(call.ask, Ask::Redeem { .. }) {
+            self.count("redemptions refused");
+        }
         Ok(())
     }
 
@@ -442,7 +480,7 @@ impl World {
         })?;
         let Some(request) = request.done() else {
             return match key {
-                Some(key) => self.try_call(till, &key, Rights::Held, false),
+                Some(key) => self.try_call(till, &key, Way::CutOff),
                 None => Ok(()),
             };
         };
@@ -455,21 +493,21 @@ impl World {
     }
 
     pub(super) fn rights_came(&mut self, till: usize, id: u64) -> Result<(), Violation> {
-        self.question_over(till, id, Rights::Granted)
+        self.question_over(till, id, Way::Answered)
     }
 
     pub(super) fn rights_failed(&mut self, till: usize, id: u64) -> Result<(), Violation> {
-        self.question_over(till, id, Rights::Held)
+        self.question_over(till, id, Way::CutOff)
     }
 
     pub(super) fn grant_deadline(&mut self, till: usize, life: u64, id: u64) -> Result<(), Violation> {
         if self.tills[till].life != life {
             return Ok(());
         }
-        self.question_over(till, id, Rights::Held)
+        self.question_over(till, id, Way::CutOff)
     }
 
-    fn question_over(&mut self, till: usize, id: u64, rights: Rights) -> Result<(), Violation> {
+    fn question_over(&mut self, till: usize, id: u64, way: Way) -> Result<(), Violation> {
         let Some(index) = self.tills[till].questions.iter().position(|question| question.id == id) else {
             return Ok(());
         };
@@ -479,7 +517,7 @@ impl World {
                 if let Some(call) = self.tills[till].calls.iter_mut().find(|call| call.key == key) {
                     call.waits = false;
                 }
-                self.try_call(till, &key, rights, false)?;
+                self.try_call(till, &key, way)?;
             }
             None => self.see_member(till, question.member)?,
         }
@@ -507,25 +545,28 @@ fn carry_out(
     engine: &mut Till,
     call: &PendingCall,
     incarnation: counterfoil_protocol::id::IncarnationId,
-    rights: Rights,
+    how: Way,
     now: counterfoil_till::Now,
 ) -> Result<Answered, CommandError> {
     let request = Digest::of(&[format!("{:?}", call.ask).as_bytes()]);
     let way = Call { source: Source::Api, idempotency: Some(Idempotency { key: call.key.clone(), request }) };
     match &call.ask {
         Ask::Sale(sale) => engine.record_sale(*sale.clone(), way, now).map(answered),
-        Ask::Redeem { member, what } => {
+        Ask::Redeem { member, what, sale_ref, reserve } => {
             let redeem = Redeem {
                 member: reference(*member),
                 what: what.clone(),
-                sale_ref: None,
+                sale_ref: sale_ref.clone(),
                 operator: None,
-                rights,
-                reserve: false,
-                cut_off: false,
+                rights: if how == Way::Answered { Rights::Granted } else { Rights::Held },
+                reserve: *reserve,
+                cut_off: how == Way::CutOff,
             };
-            engine.redeem(redeem, way, now).map(answered)
+            engine.redeem(redeem, way, now).map(redeemed)
         }
+        Ask::Confirm { id } => engine.confirm_redemption(*id, way, now).map(redeemed),
+        Ask::Cancel { id } => engine.cancel_redemption(*id, way, now).map(redeemed),
+        Ask::Reverse { id } => engine.reverse_redemption(*id, None, None, way, now).map(redeemed),
         Ask::Void { position } => engine.void(EventId { incarnation, position: *position }, way, now).map(answered),
         Ask::Close { totals } => engine.close_day(totals.clone(), way, now).map(answered),
     }
@@ -533,7 +574,12 @@ fn carry_out(
 
 fn answered<T: serde::Serialize>(reply: Reply<T>) -> Answered {
     let text = serde_json::to_string(&reply.answer).expect("answers are plain data");
-    Answered { text, fresh: reply.fresh, position: reply.position }
+    Answered { text, fresh: reply.fresh, position: reply.position, redemption: None }
+}
+
+fn redeemed(reply: Reply<RedemptionAnswer>) -> Answered {
+    let redemption = Some(reply.answer.clone());
+    Answered { redemption, ..answered(reply) }
 }
 
 /// Which of some weighted things a draw below their sum means.

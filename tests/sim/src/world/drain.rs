@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use counterfoil_hub::core::{HubError, SaleFilter};
-use counterfoil_protocol::id::Holder;
 use counterfoil_protocol::record::Body;
 use counterfoil_protocol::wire::v1::feed::MemberStatus;
 use counterfoil_till::Standing;
@@ -13,6 +12,7 @@ use super::line::LineState;
 use super::office::member_id;
 use super::shop::card;
 use super::{Event, STORE, Violation, World};
+use crate::model::dates::Day;
 use crate::oracles::days;
 
 /// Quiet for so long, a fleet is done: a retry may wait for a minute, its answer for some seconds.
@@ -280,12 +280,15 @@ impl World {
                     ),
                 ));
             }
-            let held = self.oracles.office().held_by(Holder::Terminal(incarnation), view.member_id, &purse.purse);
+            let model = self.oracles.model(incarnation);
+            let today = Day::of_shop(now.wall_ms);
+            let held = model.spendable(view.member_id, &purse.purse, today, today);
+            let reserved = model.reserved(view.member_id, &purse.purse);
             // A blocked member spends nothing, one that owes no more than is left after it, an old database nothing.
             let may = if view.status != MemberStatus::Active || !engine.standing().is_sound() {
                 0
             } else if purse.debt > 0 {
-                held.min(purse.balance)
+                held.min(purse.balance - reserved).max(0)
             } else {
                 held
             };

@@ -431,6 +431,9 @@ impl World {
                 match done.done() {
                     Some(_) => {
                         self.has_heard(till, page.hub_time_ms);
+                        if self.rng.chance(850) {
+                            self.carry_out_orders(till)?;
+                        }
                         self.session_result(till, purpose, Ok(u64::from(page.more)))
                     }
                     None => self.session_failed(till, purpose, "the page could not be kept"),

@@ -8,6 +8,7 @@
 mod breakage;
 mod cashier;
 mod drain;
+mod life;
 mod line;
 mod office;
 mod paper;
@@ -20,6 +21,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use counterfoil_protocol::id::EventId;
 use counterfoil_protocol::time::Millis;
 
 use crate::oracles::{Oracles, Tally};
@@ -62,6 +64,8 @@ pub enum Profile {
     All,
     /// Redemptions that find their units, and power cuts.
     Redeem,
+    /// Whatever happens to rights.
+    Rights,
 }
 
 /// A defence that is switched off, so that a test can see the simulator notice.
@@ -88,6 +92,18 @@ pub enum Sabotage {
     ForgetFirstAnswers,
     /// Tills take a grant again each time it arrives.
     RepeatGrants,
+    /// Tills spend what a basket has reserved.
+    SpendReserved,
+    /// Tills spend lots past their date.
+    SpendExpired,
+    /// Tills spend lots before they vest.
+    SpendUnvested,
+    /// Tills go below the floor by any amount.
+    FloorWithoutLimit,
+    /// Tills undo a redemption each time somebody asks.
+    ReverseTwice,
+    /// Tills spend although they know that their database is old.
+    SpendWhileBehind,
     /// Nobody writes the logs again after a database is opened.
     LogNotSettled,
     /// A till's disk says that it synced, and did not.
@@ -141,7 +157,11 @@ pub fn replay(seed: u64, options: &Options) -> String {
         source(),
         options.steps,
         if options.calm { " --calm" } else { "" },
-        if options.profile == Profile::Redeem { " --profile redeem" } else { "" },
+        match options.profile {
+            Profile::All => "",
+            Profile::Redeem => " --profile redeem",
+            Profile::Rights => " --profile rights",
+        },
     )
 }
 
@@ -211,8 +231,12 @@ pub struct World {
     exchanges: BTreeMap<u64, Exchange>,
     next_exchange: u64,
     next_question: u64,
+    /// Redemptions that may be undone, of all tills.
+    redeemed: Vec<EventId>,
     polls: Vec<HeldPoll>,
     polls_waking: bool,
+    /// Wall time that passed while nothing happened.
+    slept_ms: i64,
     steps_left: u64,
     healed: bool,
     oracles: Oracles,
@@ -268,8 +292,10 @@ impl World {
             exchanges: BTreeMap::new(),
             next_exchange: 1,
             next_question: 1,
+            redeemed: Vec::new(),
             polls: Vec::new(),
             polls_waking: false,
+            slept_ms: 0,
             steps_left: options.steps,
             healed: false,
             oracles: Oracles::new(),
@@ -333,12 +359,18 @@ impl World {
         *self.counts.entry(what).or_default() += 1;
     }
 
+    fn count_up(&mut self, what: &'static str, times: u64) {
+        if times > 0 {
+            *self.counts.entry(what).or_default() += times;
+        }
+    }
+
     fn now(&self) -> Millis {
         Millis(self.now_ms)
     }
 
     /// Head office's clock.
     fn wall_ms(&self) -> i64 {
-        BEGINNING_MS + i64::try_from(self.now_ms).expect("virtual time is short")
+        BEGINNING_MS + self.slept_ms + i64::try_from(self.now_ms).expect("virtual time is short")
     }
 }

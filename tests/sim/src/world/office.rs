@@ -11,7 +11,7 @@ use counterfoil_protocol::program::Program;
 use counterfoil_protocol::record::Idempotency;
 use counterfoil_protocol::wire::v1::feed::MemberStatus;
 
-use super::shop::{PROGRAMS, card};
+use super::shop::{COMMON, PROGRAMS, card};
 use super::{Event, Options, STORE, Sabotage, Swarm, Violation, World};
 use crate::disk::{Disk, Fault};
 use crate::model::till::Floor;
@@ -226,7 +226,7 @@ impl World {
             4..=6 => Errand::Adjust { member, amount: *self.rng.pick(&[5, 40, 100, -3, -50]), key },
             7 | 8 => Errand::Block { member, blocked: self.rng.chance(400), key },
             _ if self.swarm.programs_change => {
-                let program = self.rng.index(3);
+                let program = *self.rng.pick(&COMMON);
                 Errand::Publish { program, effective_ms: self.wall_ms() + self.rng.between(0, 60_000) }
             }
             _ => return Ok(()),

@@ -17,7 +17,7 @@ use crate::rng::Rng;
 const AT_ONCE: Term = Term { vests_days: 0, expires_months: 0 };
 
 /// The programs of simulated shops, with what they give as [`Expected`] says.
-pub const PROGRAMS: [(&str, Expected); 4] = [
+pub const PROGRAMS: [(&str, Expected); 5] = [
     (
         r#"
 program = "corner-club"
@@ -131,6 +131,48 @@ benefit = { kind = "discount", amount = 500 }
 "#,
         Expected { every: 10, give: 1, stamps: false, welcome: 0, fresh: true, term: AT_ONCE, floor: None },
     ),
+    (
+        r#"
+program = "corner-club"
+currency = "GBP"
+time_zone = "Europe/London"
+[purse.points]
+kind = "points"
+spend_fresh = true
+vests = "P2D"
+expires = "P1M"
+[purse.coffee]
+kind = "stamps"
+spend_fresh = true
+[[earn]]
+id = "base"
+purse = "points"
+award = { every = 50, give = 1 }
+reason = "1 point for each half pound"
+[[earn]]
+id = "stamp"
+purse = "coffee"
+lines = 'line.category == "coffee"'
+award = { each = 1 }
+reason = "a stamp for each coffee"
+[[reward]]
+id = "off"
+title = "5.00 off"
+cost = { purse = "points", amount = 50 }
+benefit = { kind = "discount", amount = 500 }
+[offline]
+floor = { points = { redemption = 30, member = 50, till_soft = 40, till_hard = 80 } }
+"#,
+        Expected {
+            every: 50,
+            give: 1,
+            stamps: true,
+            welcome: 0,
+            fresh: true,
+            term: Term { vests_days: 2, expires_months: 1 },
+            floor: Some(Floor { redemption: 30, member: 50, till: 80 }),
+        },
+    ),
 ];
 
 /// What a program gives, in numbers a person can check.
@@ -165,6 +207,9 @@ impl Expected {
         [("coffee", stamps), ("points", points)].into_iter().filter(|(_, units)| *units > 0).collect()
     }
 }
+
+/// Those that shops of every kind have; the fourth is for long runs of redemptions.
+pub const COMMON: [usize; 4] = [0, 1, 2, 4];
 
 /// The card of a simulated member.
 pub fn card(member: usize) -> String {

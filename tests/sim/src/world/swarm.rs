@@ -2,6 +2,7 @@
 //! faults off, because a feature that is always on hides what happens without it.
 
 use super::Profile;
+use super::shop::COMMON;
 use crate::rng::Rng;
 
 /// How a seed's world is built. Weights are relative, chances are in a thousand.
@@ -20,10 +21,14 @@ pub struct Swarm {
     pub spend_max: i64,
     /// People ask to spend where they know that they have something.
     pub prudent: bool,
+    /// Rewards asked for where one may be, in a thousand.
+    pub rewards: u64,
     /// Milliseconds between two acts of one till, at the most.
     pub pace_ms: u64,
     /// Members signed up, adjusted and blocked at head office meanwhile.
     pub administration: bool,
+    /// Nights, weeks and months pass, so often in a hundred acts.
+    pub sleeps: u64,
     /// New programs meanwhile.
     pub programs_change: bool,
     /// The line.
@@ -51,6 +56,12 @@ pub struct Acts {
     pub again: u64,
     /// A card at the scanner.
     pub scan: u64,
+    /// A reservation for a basket.
+    pub reserve: u64,
+    /// A basket paid, confirmed, given up, forgotten.
+    pub basket: u64,
+    /// A redemption undone.
+    pub undo: u64,
     /// A document that is no sale, or bytes that could not be kept.
     pub other: u64,
 }
@@ -104,6 +115,7 @@ impl Swarm {
         match profile {
             Profile::All => swarm,
             Profile::Redeem => swarm.of_redemptions(rng),
+            Profile::Rights => swarm.of_rights(rng),
         }
     }
 
@@ -114,7 +126,7 @@ impl Swarm {
         (self.acts.paper, self.acts.void, self.acts.close) = (rng.below(2), rng.below(2), rng.below(2));
         (self.acts.scan, self.acts.other) = (0, 0);
         self.spend_max = *rng.pick(&[3, 8, 20]);
-        self.prudent = true;
+        (self.prudent, self.rewards) = (true, 60);
         self.program = 3;
         self.tills = 1 + rng.index(2);
         self.members = 2 + rng.index(4);
@@ -123,6 +135,21 @@ impl Swarm {
         self.faults =
             Faults { pace_ms: self.pace_ms * *rng.pick(&[6, 12]), till_power: 30, hub_power: 4, ..self.faults };
         (self.faults.restore, self.faults.disk_full) = (0, 0);
+        self
+    }
+
+    /// Everything that may happen to a right: baskets, floors, dates, reversals, outages, older databases.
+    fn of_rights(mut self, rng: &mut Rng) -> Self {
+        let acts = &mut self.acts;
+        (acts.sale, acts.paper, acts.scan, acts.other) = (10, rng.below(2), 0, 0);
+        (acts.redeem, acts.reserve, acts.basket, acts.undo) = (10, 8, 10, 4);
+        (acts.look_up, acts.close) = (3, rng.below(2));
+        self.program = *rng.pick(&[2, 4, 4]);
+        (self.prudent, self.rewards, self.spend_max) = (true, 200, *rng.pick(&[10, 30]));
+        self.sleeps = rng.below(5);
+        self.members = 2 + rng.index(3);
+        self.administration = rng.chance(300);
+        self.faults = Faults { line: 20, clock: 2, restore: rng.below(4), ..self.faults };
         self
     }
 
@@ -140,6 +167,9 @@ impl Swarm {
             again: some(rng, 4, 250),
             scan: some(rng, 6, 300),
             other: some(rng, 2, 400),
+            reserve: some(rng, 8, 300),
+            basket: some(rng, 10, 200),
+            undo: some(rng, 4, 400),
         };
         let line = Line {
             delay_ms: *rng.pick(&[5, 40, 200, 200, 1_500]),
@@ -164,10 +194,12 @@ impl Swarm {
         Self {
             tills: 1 + rng.index(4),
             members: 2 + rng.index(7),
-            program: rng.index(3),
+            program: *rng.pick(&COMMON),
+            sleeps: if rng.chance(400) { 1 + rng.below(4) } else { 0 },
             acts,
-            spend_max: 60,
-            prudent: false,
+            spend_max: *rng.pick(&[5, 20, 60]),
+            prudent: rng.chance(600),
+            rewards: 1_000,
             pace_ms: *rng.pick(&[4_000, 20_000, 60_000]),
             administration: rng.chance(500),
             programs_change: rng.chance(300),

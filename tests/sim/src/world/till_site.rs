@@ -20,6 +20,7 @@ use ed25519_dalek::SigningKey;
 use rusqlite::Connection;
 
 use super::cashier::{FinishedCall, PendingCall, Question};
+use super::life::Basket;
 use super::line::LineState;
 use super::shop::{PROGRAMS, Register};
 use super::{Event, STORE, Sabotage, Violation, World};
@@ -85,6 +86,8 @@ pub(super) struct TillSite {
     pub(super) questions: Vec<Question>,
     pub(super) next_key: u64,
     pub(super) retry_planned: bool,
+    /// Baskets that reserved units.
+    pub(super) baskets: Vec<Basket>,
     /// Sales that were answered, for voids and questions: receipt, position.
     pub(super) sold: Vec<(String, u64)>,
 }
@@ -143,6 +146,12 @@ impl World {
                 acknowledge_before_commit: sabotage == Sabotage::AcknowledgeBeforeCommit,
                 forget_first_answers: sabotage == Sabotage::ForgetFirstAnswers,
                 repeat_grants: sabotage == Sabotage::RepeatGrants,
+                spend_reserved: sabotage == Sabotage::SpendReserved,
+                spend_expired: sabotage == Sabotage::SpendExpired,
+                spend_unvested: sabotage == Sabotage::SpendUnvested,
+                floor_without_limit: sabotage == Sabotage::FloorWithoutLimit,
+                reverse_twice: sabotage == Sabotage::ReverseTwice,
+                spend_while_behind: sabotage == Sabotage::SpendWhileBehind,
                 ..Faults::default()
             },
             ..Settings::default()
@@ -222,6 +231,7 @@ impl World {
             questions: Vec::new(),
             next_key: 1,
             retry_planned: false,
+            baskets: Vec::new(),
             sold: Vec::new(),
         });
         self.oracles.begins(incarnation);
@@ -335,7 +345,8 @@ impl World {
             let (least, most) = if !may {
                 (0, 0)
             } else if purse.debt > 0 {
-                (least.min(purse.balance), most.min(purse.balance))
+                // What baskets hold comes off what is left after the debt.
+                (least.min(purse.balance - model.reserved(member, &purse.purse)).max(0), most.min(purse.balance))
             } else {
                 (least, most)
             };
@@ -449,7 +460,8 @@ impl World {
             Ok(till) => {
                 self.tills[index].till = Some(till);
                 self.tills[index].heard_ms.1 = 0;
-                self.till_is_open(index)
+                self.till_is_open(index)?;
+                self.carry_out_orders(index)
             }
             Err(_) if self.tills[index].disk.is_stopped() => {
                 self.till_died(index);
