@@ -29,6 +29,8 @@ pub enum ExceptionKind {
     UnknownVoid,
     /// A return whose sale is not known, or whose points were not taken back.
     UnlinkedReturn,
+    /// More of a sale came back than was sold, or came back although it was voided.
+    OverReturned,
     /// A redemption below the offline floor.
     FloorRedemption,
     /// A reservation confirmed after it had ended.
@@ -41,6 +43,14 @@ pub enum ExceptionKind {
     ReceiptConflict,
     /// A till stands behind what head office has of it.
     TillBehind,
+    /// Two disks with one till's key have asked to go on as another life.
+    Clone,
+    /// Rights that a lost head office gave have no cover in what came back; the rest is debt.
+    LostBacking,
+    /// A till was acknowledged beyond what is here: the database was put back from a backup.
+    HubRestored,
+    /// A till reports what its terminal cannot have.
+    ReportRefused,
 }
 
 impl ExceptionKind {
@@ -60,12 +70,17 @@ impl ExceptionKind {
             Self::UnknownDocument => "unknown-document",
             Self::UnknownVoid => "unknown-void",
             Self::UnlinkedReturn => "unlinked-return",
+            Self::OverReturned => "over-returned",
             Self::FloorRedemption => "floor-redemption",
             Self::LateConfirmation => "late-confirmation",
             Self::Debt => "debt",
             Self::ProbableReprint => "probable-reprint",
             Self::ReceiptConflict => "receipt-conflict",
             Self::TillBehind => "till-behind",
+            Self::Clone => "clone",
+            Self::LostBacking => "lost-backing",
+            Self::HubRestored => "hub-restored",
+            Self::ReportRefused => "report-refused",
         }
     }
 
@@ -81,9 +96,16 @@ impl ExceptionKind {
             Self::RuleFailed => &["correct-program", "adjust-member", "dismiss"],
             Self::ClockSuspect => &["set-clock", "dismiss"],
             Self::CaptureGap | Self::UnknownDocument => &["teach-template", "adjust-member", "dismiss"],
-            Self::UnknownVoid | Self::UnlinkedReturn | Self::Debt | Self::FloorRedemption | Self::LateConfirmation => {
-                &["adjust-member", "dismiss"]
-            }
+            Self::UnknownVoid
+            | Self::UnlinkedReturn
+            | Self::OverReturned
+            | Self::Debt
+            | Self::FloorRedemption
+            | Self::LateConfirmation => &["adjust-member", "dismiss"],
+            Self::Clone => &["invite-terminal", "investigate-terminal", "dismiss"],
+            Self::LostBacking => &["adjust-member", "dismiss"],
+            Self::HubRestored => &["begin-epoch", "dismiss"],
+            Self::ReportRefused => &["investigate-terminal", "dismiss"],
             Self::ProbableReprint | Self::ReceiptConflict => &["adjust-member", "dismiss"],
         }
     }

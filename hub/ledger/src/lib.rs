@@ -17,6 +17,7 @@ mod post;
 mod program;
 mod record;
 mod repay;
+mod returns;
 mod view;
 
 pub use book::Book;
@@ -29,4 +30,5 @@ pub use post::{Poster, Posting, Row};
 pub use program::{PlaceOfSale, program_difference};
 pub use record::{ReadRecord, read_record, record_exceptions};
 pub use repay::repayments;
+pub use returns::{Undoing, undoing_entries};
 pub use view::{LedgerView, Slot};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use counterfoil_protocol::entry::EntryKind;
 use counterfoil_protocol::program::{Basket, Program};
 use counterfoil_protocol::record::{Award, Record, SaleRecord};
-use counterfoil_protocol::sale::SaleKind;
+use counterfoil_protocol::sale::{LineKind, SaleKind};
 use counterfoil_protocol::time::StoreCalendar;
 
 /// Beyond this distance from the till's clock a sale's own time drives no rules.
@@ -36,8 +36,9 @@ pub fn program_difference(
         return None;
     }
     let entered = accrued(record);
+    let loaded = loaded(program, sale);
     let Some(inputs) = &sale.inputs else {
-        let moved = !entered.is_empty() || !sale.awards.is_empty();
+        let moved = entered != loaded || !sale.awards.is_empty();
         return moved.then(|| "the till gave units without saying what it knew of the member".to_owned());
     };
     let basket = |at_ms| Basket {
@@ -56,8 +57,32 @@ pub fn program_difference(
     if ours != theirs && second.as_ref().is_none_or(|second| totals(&second.awards) != theirs) {
         return Some(format!("the till gave {}, the rules give {}", words(&theirs), words(&ours)));
     }
-    let moves = if sale.sale.training || sale.member.is_none() { BTreeMap::new() } else { per_purse(&theirs) };
+    let mut moves = if sale.sale.training || sale.member.is_none() { BTreeMap::new() } else { per_purse(&theirs) };
+    for (purse, units) in loaded {
+        let sum: &mut i64 = moves.entry(purse).or_default();
+        *sum = sum.saturating_add(units);
+    }
     (entered != moves).then(|| format!("the till gave {moves:?} by its rules and entered {entered:?}"))
+}
+
+/// What the sale's gift card lines load, per account, into the program's purse for them.
+fn loaded<'a>(program: &'a Program, sale: &SaleRecord) -> BTreeMap<&'a str, i64> {
+    let mut purses = BTreeMap::new();
+    let Some(purse) = program.gift_card_purse() else { return purses };
+    if sale.sale.training || sale.sale.currency != program.currency() {
+        return purses;
+    }
+    let mut accounts: BTreeMap<_, i64> = BTreeMap::new();
+    for line in sale.sale.lines.iter().filter(|line| line.kind == LineKind::GiftCard) {
+        let Some(account) = line.account else { continue };
+        let sum = accounts.entry(account).or_default();
+        *sum = sum.saturating_add(line.amount);
+    }
+    let units = accounts.into_values().filter(|units| *units > 0).fold(0, i64::saturating_add);
+    if units > 0 {
+        purses.insert(purse.name.as_str(), units);
+    }
+    purses
 }
 
 /// Whether the till may have used its own clock instead of the sale's time: that is far off, or the till said so.

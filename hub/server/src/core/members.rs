@@ -95,6 +95,15 @@ impl Act<'_> {
             .doing("looking for an identifier")
     }
 
+    /// From now on an identifier that found nobody finds this member, at every till.
+    pub(super) fn put_identifier(&self, identifier: IdentifierHash, member: MemberId) -> Result<(), HubError> {
+        self.tx
+            .prepare_cached("INSERT INTO identifier (bucket, identifier, member) VALUES (?1, ?2, ?3)")
+            .and_then(|mut insert| insert.execute((identifier_bucket(identifier), identifier.0, member.0)))
+            .doing("writing an identifier")?;
+        self.feed_identity(identifier, member)
+    }
+
     fn add_identifiers(&self, member: MemberId, named: &Named) -> Result<Vec<String>, HubError> {
         let mut added = Vec::new();
         for (text, _, hash) in named {
@@ -104,11 +113,7 @@ impl Act<'_> {
                 }
                 Some(_) => {}
                 None => {
-                    self.tx
-                        .prepare_cached("INSERT INTO identifier (bucket, identifier, member) VALUES (?1, ?2, ?3)")
-                        .and_then(|mut insert| insert.execute((identifier_bucket(*hash), hash.0, member.0)))
-                        .doing("writing an identifier")?;
-                    self.feed_identity(*hash, member)?;
+                    self.put_identifier(*hash, member)?;
                     added.push(text.clone());
                 }
             }
