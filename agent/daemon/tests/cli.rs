@@ -196,6 +196,25 @@ fn a_till_is_enrolled_runs_and_is_asked() {
     assert!(text(&output.stdout).contains("older copy"), "{}", text(&output.stdout));
 }
 
+/// The books are made, and the power goes before the key's file is removed: the same call finishes it.
+#[test]
+fn an_enrolment_cut_short_is_finished() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let hub = runtime.block_on(FakeHub::start(0));
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let key_file = dir.join("data/enrolment-key");
+    std::fs::create_dir(dir.join("data")).unwrap();
+    std::fs::write(&key_file, [7; 32]).unwrap();
+    let enroll = ["enroll", "--hub", &hub.url(), "--code", &hub.code()];
+    succeeds(&mut placed(dir, &enroll));
+    std::fs::write(&key_file, [7; 32]).unwrap();
+    succeeds(&mut placed(dir, &enroll));
+    assert!(!key_file.exists());
+    std::fs::write(&key_file, [8; 32]).unwrap();
+    assert!(fails(&mut placed(dir, &enroll), 1).contains("already"), "another key is no part of this till");
+}
+
 fn http() -> reqwest::Client {
     reqwest::Client::builder()
         .tls_backend_preconfigured(counterfoil_agent::hub_link::trust::nobody())

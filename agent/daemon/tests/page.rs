@@ -7,8 +7,9 @@ mod support;
 use std::time::Instant;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
-use support::fake_hub::{FakeHub, Mode};
-use support::{CARD, Served};
+use serde_json::{Value, json};
+use support::fake_hub::{FakeHub, Mode, PROGRAM_WITH_FLOOR};
+use support::{CARD, Served, answer};
 
 /// A browser that was let in.
 struct Browser<'a> {
@@ -115,5 +116,85 @@ async fn a_refusal_is_read_out_in_words() {
     assert!(refused.contains("No connection to head office"));
     for word in ["spend rights", "incarnation", "409", "problem"] {
         assert!(!refused.contains(word), "{word}");
+    }
+}
+
+fn basket(amount: i64) -> Value {
+    json!({ "member": { "identifier": CARD }, "purse": "points", "amount": amount, "sale_ref": "b1", "reserve": true })
+}
+
+/// The part of a page after these words: where the buttons that belong to them are.
+fn after<'a>(page: &'a str, words: &str) -> &'a str {
+    page.split_once(words).unwrap_or_else(|| panic!("no {words:?} in {page}")).1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_redeemed_last_is_undone_after_a_question() {
+    let hub = FakeHub::start(1_100).await;
+    let till = Served::with_hub(&hub).await;
+    let browser = Browser::paired(&till).await;
+    let page = browser.submit("/page/lookup", &[("identifier", CARD)]).await;
+    assert!(!page.contains("Undo…"), "nothing was redeemed yet");
+    let form = [("member_id", field(&page, "member_id")), ("reward_id", "five-off"), ("key", "k1")];
+    let page = browser.submit("/page/redeem", &form).await;
+    assert!(page.contains("Redeemed last here") && page.contains("5.00 off (500 points)"), "{page}");
+    let buttons = after(&page, "/page/undo");
+    let form = [("member_id", field(buttons, "member_id")), ("redemption_id", field(buttons, "redemption_id"))];
+    let question = browser.submit("/page/undo", &form).await;
+    assert!(question.contains("Give back what Ann redeemed: 5.00 off (500 points)?"), "{question}");
+    assert_eq!(question.matches("autofocus").count(), 1, "Enter says yes: {question}");
+    assert_eq!(till.shell.engine.progress().head.position, 1, "a question undoes nothing");
+    let yes = after(&question, "/page/reverse");
+    let form = [
+        ("member_id", field(yes, "member_id")),
+        ("redemption_id", field(yes, "redemption_id")),
+        ("key", field(yes, "key")),
+    ];
+    for _ in 0..2 {
+        let done = browser.submit("/page/reverse", &form).await;
+        assert!(done.contains("Undone: 500 points are given back") && done.contains("1100"), "{done}");
+        assert!(!done.contains("Undo…"), "it is undone");
+    }
+    assert_eq!(till.shell.engine.progress().head.position, 2, "once");
+    let stale = browser.submit("/page/undo", &form[..2]).await;
+    assert!(stale.contains("1100"), "{stale}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_for_a_basket_is_shown_and_let_go() {
+    let hub = FakeHub::start(600).await;
+    let till = Served::with_hub(&hub).await;
+    let browser = Browser::paired(&till).await;
+    assert_eq!(answer(till.post("/v1/redemptions", &basket(500))).await.0, StatusCode::CREATED);
+    let page = browser.submit("/page/lookup", &[("identifier", CARD)]).await;
+    assert!(page.contains("Kept for the basket being rung up: 500 points"), "{page}");
+    let buttons = after(&page, "/page/cancel");
+    let form = [
+        ("member_id", field(buttons, "member_id")),
+        ("redemption_id", field(buttons, "redemption_id")),
+        ("key", field(buttons, "key")),
+    ];
+    let page = browser.submit("/page/cancel", &form).await;
+    assert!(page.contains("Let go: nothing was used.") && !page.contains("Kept for the basket"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_without_head_office_is_said_in_words() {
+    let hub = FakeHub::start_with(PROGRAM_WITH_FLOOR, 900).await;
+    let till = Served::with_hub(&hub).await;
+    let browser = Browser::paired(&till).await;
+    // So that 400 are held here.
+    let (_, kept) = answer(till.post("/v1/redemptions", &basket(400))).await;
+    let path = format!("/v1/redemptions/{}/cancel", kept["redemption_id"].as_str().unwrap());
+    assert_eq!(answer(till.post(&path, &json!({}))).await.0, StatusCode::CREATED);
+    hub.set(Mode::Silent);
+    let page = browser.submit("/page/lookup", &[("identifier", CARD)]).await;
+    assert!(page.contains("400 can be used here now"), "{page}");
+    let form = [("member_id", field(&page, "member_id")), ("reward_id", "five-off"), ("key", "k1")];
+    let done = browser.submit("/page/redeem", &form).await;
+    assert!(done.contains("Done: 500 points were used"), "{done}");
+    assert!(done.contains("given without asking head office"), "{done}");
+    for word in ["floor", "rights", "granted", "incarnation"] {
+        assert!(!after(&done, "<main>").contains(word), "{word}");
     }
 }

@@ -35,6 +35,13 @@ pub struct LastRedemption {
     pub recorded_at_ms: i64,
 }
 
+impl LastRedemption {
+    /// Spent, and not given back.
+    pub fn can_be_undone(&self) -> bool {
+        self.answer.state == RedemptionState::Redeemed
+    }
+}
+
 impl Till {
     /// Reservations that are open, those first that end first; of one member, or of all.
     ///

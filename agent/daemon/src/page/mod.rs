@@ -184,13 +184,13 @@ async fn undo(State(shell): State<Shell>, headers: HeaderMap, Form(form): Form<R
     };
     let card = card(&shell, member).await;
     match &card.last {
-        Some(last) if last.answer.redemption_id == form.redemption_id => {
+        Some(last) if last.answer.redemption_id == form.redemption_id && last.can_be_undone() => {
             let question = view::undo_question(&card, last, uuid::Uuid::now_v7().to_string());
             let strip = state_strip(&shell).await;
             document("Counterfoil", &view::main(&shell.facts, &strip, &question, true))
         }
         _ => {
-            let other = Problem::not_found("Something else was redeemed meanwhile: look at the list again.");
+            let other = Problem::not_found("This was undone already, or something else was redeemed since.");
             after(&shell, &form.member(), Err(other)).await
         }
     }

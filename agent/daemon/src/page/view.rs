@@ -214,7 +214,7 @@ fn reserved(facts: &Facts, card: &Card, open: &RedemptionAnswer, key: String) ->
 /// What was redeemed last, with a way to undo it: one key, and Enter on the next page.
 fn last_redemption(facts: &Facts, card: &Card, last: &LastRedemption) -> Markup {
     html! {
-        @if last.answer.state == RedemptionState::Redeemed {
+        @if last.can_be_undone() {
             form.last method="post" action="/page/undo" {
                 input type="hidden" name="member_id" value=(card.member.member_id);
                 input type="hidden" name="redemption_id" value=(last.answer.redemption_id);

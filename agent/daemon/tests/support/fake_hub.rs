@@ -13,17 +13,20 @@ use counterfoil_protocol::id::{EntryId, Holder, MemberId};
 use counterfoil_protocol::identifier::Identifier;
 use counterfoil_protocol::limits::SHARED_BUCKET;
 use counterfoil_protocol::program::Program;
-use counterfoil_protocol::record::Record;
+use counterfoil_protocol::record::{Chain, Head, Record};
 use counterfoil_protocol::wire::http::{
-    ENROL_PATH, FEED_PATH, GRANTS_PATH, PUSH_PATH, RequestHeaders, SIGNATURE_HEADER, signature_text,
+    ENROL_PATH, FEED_PATH, GRANTS_PATH, PUSH_PATH, REPORT_PATH, RequestHeaders, SIGNATURE_HEADER, SUCCEED_PATH,
+    signature_text,
 };
 use counterfoil_protocol::wire::sign::{PublicKey, answer_text, request_text, sign};
 use counterfoil_protocol::wire::v1::enrol::{EnrolAnswer, EnrolRequest, EnrolmentCode};
+use counterfoil_protocol::wire::v1::epoch::{EpochAnswer, EpochReport, KnownLife};
 use counterfoil_protocol::wire::v1::feed::{
     Change, Cursor, HubEntry, IdentityRow, MemberState, MemberStatus, Page, PublishedProgram, PurseState,
 };
 use counterfoil_protocol::wire::v1::grant::{GrantAnswer, GrantRequest, PushAnswer, Refusal, RefusalKind, Want};
 use counterfoil_protocol::wire::v1::segment::Segment;
+use counterfoil_protocol::wire::v1::succession::{SuccessionAnswer, SuccessionRequest};
 use ed25519_dalek::SigningKey;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -52,6 +55,32 @@ cost = { purse = "points", amount = 500 }
 benefit = { kind = "discount", amount = 500 }
 "#;
 
+/// The same, where a till that is cut off may give a little more than it holds.
+pub const PROGRAM_WITH_FLOOR: &str = r#"
+program = "corner-club"
+currency = "GBP"
+time_zone = "Europe/London"
+
+[purse.points]
+kind = "points"
+spend_fresh = true
+
+[[earn]]
+id = "base"
+purse = "points"
+award = { every = 100, give = 1 }
+reason = "1 point for each pound"
+
+[[reward]]
+id = "five-off"
+title = "5.00 off"
+cost = { purse = "points", amount = 500 }
+benefit = { kind = "discount", amount = 500 }
+
+[offline.floor]
+points = { redemption = 200, member = 300, till_soft = 250, till_hard = 400 }
+"#;
+
 const CODE_SECRET: [u8; 10] = [5; 10];
 
 /// How it behaves.
@@ -65,6 +94,10 @@ pub enum Mode {
     Unsigned,
     /// Says that it knows more of this till's journal than the till.
     Behind,
+    /// The same of the life the till began with; gives it the next one when asked.
+    Succeeds,
+    /// Takes no journal, and answers everything else.
+    RefusesPushes,
 }
 
 pub struct FakeHub {
@@ -79,6 +112,11 @@ struct Shared {
     records: watch::Sender<u64>,
     pages: watch::Sender<u64>,
     grants_asked: watch::Sender<u64>,
+    /// Its epoch; a new one is as after a restored backup.
+    epoch: watch::Sender<u64>,
+    /// Parts of reports taken.
+    reports: watch::Sender<u64>,
+    program: &'static str,
     changed: Notify,
 }
 
@@ -86,6 +124,7 @@ struct Book {
     hub_held: i64,
     granted: Vec<HubEntry>,
     acknowledged: u64,
+    chain: Chain,
     /// What the till's own entries added to the member's units.
     till_units: i64,
     till: PublicKey,
@@ -94,16 +133,31 @@ struct Book {
 impl FakeHub {
     /// A hub whose member has so many points, all held at head office.
     pub async fn start(hub_held: i64) -> Self {
+        Self::start_with(PROGRAM, hub_held).await
+    }
+
+    /// The same under a program of its own.
+    pub async fn start_with(program: &'static str, hub_held: i64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let till = PublicKey::of(&SigningKey::from_bytes(&[2; 32]));
         let shared = Arc::new(Shared {
             root: root_key(),
             mode: watch::Sender::new(Mode::Answer),
-            book: Mutex::new(Book { hub_held, granted: vec![], acknowledged: 0, till_units: 0, till }),
+            book: Mutex::new(Book {
+                hub_held,
+                granted: vec![],
+                acknowledged: 0,
+                chain: Chain::of(&[]),
+                till_units: 0,
+                till,
+            }),
             records: watch::Sender::new(0),
             pages: watch::Sender::new(0),
             grants_asked: watch::Sender::new(0),
+            epoch: watch::Sender::new(1),
+            reports: watch::Sender::new(0),
+            program,
             changed: Notify::new(),
         });
         let service = Router::new().fallback(any(handle)).with_state(Arc::clone(&shared));
@@ -134,6 +188,16 @@ impl FakeHub {
         self.shared.records.subscribe().wait_for(|known| *known >= position).await.unwrap();
     }
 
+    /// As if it had been restored from a backup that has everything: a new epoch.
+    pub fn begin_epoch(&self, epoch: u64) {
+        self.shared.epoch.send_replace(epoch);
+        self.shared.changed.notify_waiters();
+    }
+
+    pub async fn reported(&self) {
+        self.shared.reports.subscribe().wait_for(|parts| *parts > 0).await.unwrap();
+    }
+
     pub fn grants_asked(&self) -> u64 {
         *self.shared.grants_asked.borrow()
     }
@@ -160,14 +224,7 @@ async fn handle(
     if mode == Mode::Silent {
         std::future::pending::<()>().await;
     }
-    let (status, answer) = if mode == Mode::Behind {
-        let refusal = Refusal {
-            kind: RefusalKind::Behind,
-            detail: "head office knows more of this journal".into(),
-            known_position: Some(said.head.position + 5),
-            epoch: None,
-            signature: None,
-        };
+    let (status, answer) = if let Some(refusal) = shared.refusal(mode, uri.path(), &said) {
         (StatusCode::CONFLICT, minicbor::to_vec(&refusal).unwrap())
     } else {
         let answer = match uri.path() {
@@ -175,6 +232,8 @@ async fn handle(
             FEED_PATH => minicbor::to_vec(shared.feed(uri.query().unwrap()).await).unwrap(),
             GRANTS_PATH => minicbor::to_vec(shared.grant(&body, &said)).unwrap(),
             ENROL_PATH => minicbor::to_vec(shared.enrol(&body)).unwrap(),
+            SUCCEED_PATH => minicbor::to_vec(shared.succeed(&body, &said)).unwrap(),
+            REPORT_PATH => minicbor::to_vec(shared.report(&body, &said)).unwrap(),
             other => panic!("{other}"),
         };
         (StatusCode::OK, answer)
@@ -192,25 +251,74 @@ async fn handle(
 }
 
 impl Shared {
+    fn refusal(&self, mode: Mode, path: &str, said: &RequestHeaders) -> Option<Refusal> {
+        let refusal = |kind, detail: &str| Refusal {
+            kind,
+            detail: detail.into(),
+            known_position: None,
+            epoch: None,
+            signature: None,
+        };
+        let epoch = *self.epoch.borrow();
+        let is_first_life = said.incarnation == PublicKey::of(&SigningKey::from_bytes(&[2; 32])).incarnation();
+        match mode {
+            _ if said.epoch != epoch && path != ENROL_PATH => {
+                Some(Refusal { epoch: Some(epoch), ..refusal(RefusalKind::Epoch, "head office was restored") })
+            }
+            Mode::Succeeds if path == SUCCEED_PATH || !is_first_life => None,
+            Mode::Behind | Mode::Succeeds => Some(Refusal {
+                known_position: Some(said.head.position + 5),
+                ..refusal(RefusalKind::Behind, "head office knows more of this journal")
+            }),
+            Mode::RefusesPushes if path == PUSH_PATH => {
+                Some(refusal(RefusalKind::Version, "this till's journal is newer than head office"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Settles the life that asks where this hub has it.
+    fn succeed(&self, body: &[u8], said: &RequestHeaders) -> SuccessionAnswer {
+        let request: SuccessionRequest = minicbor::decode(body).unwrap();
+        request.verify().unwrap();
+        assert_eq!(request.before, said.incarnation, "the life that ends signs");
+        let mut book = self.book.lock().unwrap();
+        let settled = Head { position: book.acknowledged, chain: request.branch.chain };
+        book.till = request.public_key;
+        book.acknowledged = 0;
+        let enrolment = super::enrolment("http://unused");
+        let mut answer = SuccessionAnswer {
+            terminal: enrolment.terminal,
+            lane: enrolment.lane,
+            store: enrolment.store,
+            before: request.before,
+            settled,
+            incarnation: request.public_key.incarnation(),
+            number: 2,
+            epoch: *self.epoch.borrow(),
+            hub_time_ms: now_ms(),
+            signature: None,
+        };
+        answer.signature = Some(sign(&self.root, &answer.signed_text()));
+        answer
+    }
+
+    fn report(&self, body: &[u8], said: &RequestHeaders) -> EpochAnswer {
+        let report: EpochReport = minicbor::decode(body).unwrap();
+        assert_eq!(report.lives.last().map(|life| life.proof.incarnation()), Some(said.incarnation));
+        self.reports.send_modify(|parts| *parts += 1);
+        let book = self.book.lock().unwrap();
+        let head = Head { position: book.acknowledged, chain: book.chain };
+        let known = report.lives.iter().map(|life| KnownLife { incarnation: life.proof.incarnation(), head }).collect();
+        EpochAnswer { epoch: *self.epoch.borrow(), known, complete: report.last, hub_time_ms: now_ms() }
+    }
+
     /// The same code with the same key gets the same answer.
     fn enrol(&self, body: &[u8]) -> EnrolAnswer {
         let request: EnrolRequest = minicbor::decode(body).unwrap();
         assert_eq!(request.secret, CODE_SECRET);
         self.book.lock().unwrap().till = request.public_key;
-        let enrolment = super::enrolment("http://unused");
-        let mut answer = EnrolAnswer {
-            terminal: enrolment.terminal,
-            lane: enrolment.lane,
-            store: enrolment.store,
-            incarnation: request.public_key.incarnation(),
-            epoch: 1,
-            root_key: PublicKey::of(&self.root),
-            root_certificate: enrolment.root_certificate,
-            program_key: PROGRAM_KEY,
-            signature: None,
-        };
-        answer.signature = Some(sign(&self.root, &answer.signed_text()));
-        answer
+        enrolled(&self.root, request.public_key)
     }
 
     fn push(&self, body: &[u8], said: &RequestHeaders) -> PushAnswer {
@@ -224,28 +332,32 @@ impl Shared {
             let author = Holder::Terminal(said.incarnation);
             book.till_units += entries.iter().map(|entry| entry.balance_change(author).unwrap()).sum::<i64>();
         }
-        book.acknowledged = book.acknowledged.max(records.last().unwrap().position);
+        let last = records.last().unwrap();
+        if last.position > known {
+            (book.acknowledged, book.chain) = (last.position, last.chain);
+        }
         self.records.send_replace(book.acknowledged);
         PushAnswer { acknowledged: book.acknowledged, hub_time_ms: now_ms(), known: None }
     }
 
     async fn feed(&self, query: &str) -> Page {
         self.pages.send_modify(|count| *count += 1);
-        let mut cursor = Cursor::start(1);
+        let epoch = *self.epoch.borrow();
+        let mut cursor = Cursor::start(epoch);
         cursor.positions[usize::from(SHARED_BUCKET)] = 1;
         let cursor = cursor.to_text();
         let changes = if query.starts_with("after=&") { self.first_page() } else { vec![] };
         let wait_ms: u64 = query.rsplit_once("wait=").unwrap().1.parse().unwrap();
         if changes.is_empty() && wait_ms > 0 {
-            // Held until something changes, which it never does here, or the hub falls silent.
+            // Held until something changes, or the hub falls silent.
             self.changed.notified().await;
         }
         let acknowledged = self.book.lock().unwrap().acknowledged;
-        Page { cursor, epoch: 1, includes_position: acknowledged, changes, more: false, hub_time_ms: now_ms() }
+        Page { cursor, epoch, includes_position: acknowledged, changes, more: false, hub_time_ms: now_ms() }
     }
 
     fn first_page(&self) -> Vec<Change> {
-        let json = Program::from_toml(PROGRAM).unwrap().to_json();
+        let json = Program::from_toml(self.program).unwrap().to_json();
         let signature = sign(&self.root, &PublishedProgram::signed_text(1, 0, &json));
         vec![
             Change::Program(PublishedProgram { version: 1, effective_ms: 0, json, signature }),
@@ -310,6 +422,28 @@ impl Shared {
             hub_time_ms: now_ms(),
         }
     }
+}
+
+/// What this hub answers to an enrolment with this key.
+pub fn proof(key: &SigningKey) -> EnrolAnswer {
+    enrolled(&root_key(), PublicKey::of(key))
+}
+
+fn enrolled(root: &SigningKey, till: PublicKey) -> EnrolAnswer {
+    let enrolment = super::enrolment("http://unused");
+    let mut answer = EnrolAnswer {
+        terminal: enrolment.terminal,
+        lane: enrolment.lane,
+        store: enrolment.store,
+        incarnation: till.incarnation(),
+        epoch: 1,
+        root_key: PublicKey::of(root),
+        root_certificate: enrolment.root_certificate,
+        program_key: PROGRAM_KEY,
+        signature: None,
+    };
+    answer.signature = Some(sign(root, &answer.signed_text()));
+    answer
 }
 
 fn identity() -> IdentityRow {
