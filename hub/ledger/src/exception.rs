@@ -37,6 +37,8 @@ pub enum ExceptionKind {
     LateConfirmation,
     /// Something was taken back that was spent already.
     Debt,
+    /// A till undid what head office had undone already; not posted a second time.
+    AlreadyReversed,
     /// The same receipt again, from a till that was restored; not posted a second time.
     ProbableReprint,
     /// Two receipts with one number and other content.
@@ -74,6 +76,7 @@ impl ExceptionKind {
             Self::FloorRedemption => "floor-redemption",
             Self::LateConfirmation => "late-confirmation",
             Self::Debt => "debt",
+            Self::AlreadyReversed => "already-reversed",
             Self::ProbableReprint => "probable-reprint",
             Self::ReceiptConflict => "receipt-conflict",
             Self::TillBehind => "till-behind",
@@ -106,7 +109,7 @@ impl ExceptionKind {
             Self::LostBacking => &["adjust-member", "dismiss"],
             Self::HubRestored => &["begin-epoch", "dismiss"],
             Self::ReportRefused => &["investigate-terminal", "dismiss"],
-            Self::ProbableReprint | Self::ReceiptConflict => &["adjust-member", "dismiss"],
+            Self::AlreadyReversed | Self::ProbableReprint | Self::ReceiptConflict => &["adjust-member", "dismiss"],
         }
     }
 }

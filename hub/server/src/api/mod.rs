@@ -62,6 +62,8 @@ fn described() -> (Router<AppState>, OpenApi) {
         .routes(routes!(sync::push))
         .routes(routes!(sync::feed))
         .routes(routes!(sync::grants))
+        .routes(routes!(sync::succeed))
+        .routes(routes!(sync::report))
         .routes(routes!(probes::healthz))
         .routes(routes!(probes::readyz))
         .routes(routes!(probes::metrics))

@@ -55,6 +55,24 @@ pub async fn grants(State(state): State<AppState>, OriginalUri(uri): OriginalUri
     signed(&state, "POST", uri.to_string(), request).await
 }
 
+/// Ends an incarnation whose disk was put back, and begins the next one.
+#[utoipa::path(post, path = "/v1/sync/succeed", tag = "tills",
+    request_body(content_type = "application/cbor", description = "SuccessionRequest, see docs/protocol.md"),
+    responses((status = 200, content_type = "application/cbor", description = "SuccessionAnswer, signed by the root key"),
+              (status = "4XX", content_type = "application/cbor", description = "Refusal")))]
+pub async fn succeed(State(state): State<AppState>, OriginalUri(uri): OriginalUri, request: Request) -> Response {
+    signed(&state, "POST", uri.to_string(), request).await
+}
+
+/// Takes what a till knows that a head office put back from a backup has lost.
+#[utoipa::path(post, path = "/v1/sync/report", tag = "tills",
+    request_body(content_type = "application/cbor", description = "EpochReport, see docs/protocol.md"),
+    responses((status = 200, content_type = "application/cbor", description = "EpochAnswer"),
+              (status = "4XX", content_type = "application/cbor", description = "Refusal")))]
+pub async fn report(State(state): State<AppState>, OriginalUri(uri): OriginalUri, request: Request) -> Response {
+    signed(&state, "POST", uri.to_string(), request).await
+}
+
 async fn signed(state: &AppState, method: &'static str, path: String, request: Request) -> Response {
     let (headers, body) = match signed_parts(request, state).await {
         Ok(parts) => parts,

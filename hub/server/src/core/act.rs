@@ -1,6 +1,6 @@
 //! One act in one transaction: what every change and every question of the core runs in.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use counterfoil_protocol::identifier::ProgramKey;
@@ -16,15 +16,38 @@ use super::error::{Doing as _, HubError};
 use super::views::Reply;
 use super::{Faults, Hub};
 
-/// What makes a head office itself; never changes while it is open.
+/// What makes a head office itself. Only the epoch changes while it is open.
 pub(super) struct Own {
     pub root: SigningKey,
     pub root_key: PublicKey,
     pub program_key: ProgramKey,
-    pub epoch: u64,
+    /// As of the present transaction: another process may begin a new one.
+    epoch: Cell<u64>,
     pub root_certificate: String,
     /// Compiled programs by version. A version never changes.
     pub programs: RefCell<BTreeMap<u64, Program>>,
+}
+
+impl Own {
+    pub fn new(root: SigningKey, program_key: ProgramKey, epoch: u64, root_certificate: String) -> Self {
+        let (root_key, programs) = (PublicKey::of(&root), RefCell::new(BTreeMap::new()));
+        Self { root, root_key, program_key, epoch: Cell::new(epoch), root_certificate, programs }
+    }
+
+    /// Which life of this head office.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.get()
+    }
+
+    /// Reads the epoch in the transaction that has begun.
+    pub fn look_at_epoch(&self, tx: &Connection) -> Result<(), HubError> {
+        let epoch: i64 = tx
+            .prepare_cached("SELECT epoch FROM hub")
+            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .doing("reading the epoch")?;
+        self.epoch.set(unsigned(epoch));
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for Own {
@@ -50,6 +73,7 @@ impl Hub {
     ) -> Result<T, E> {
         let tx =
             self.conn.transaction_with_behavior(TransactionBehavior::Immediate).doing("beginning a transaction")?;
+        self.own.look_at_epoch(&tx)?;
         let done = act(&Act { tx: &tx, own: &self.own, faults: self.faults, now_ms })?;
         tx.commit().doing("committing a transaction")?;
         Ok(done)
@@ -62,6 +86,7 @@ impl Hub {
         look: impl FnOnce(&Act<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let tx = self.conn.unchecked_transaction().doing("beginning to read")?;
+        self.own.look_at_epoch(&tx)?;
         let seen = look(&Act { tx: &tx, own: &self.own, faults: self.faults, now_ms })?;
         tx.finish().doing("ending to read")?;
         Ok(seen)

@@ -256,7 +256,7 @@ impl Hub {
     ) -> Result<Listing<EntryView>, HubError> {
         let limit = limit.clamp(1, LIST_LENGTH_MAX);
         let mut cursor = match after.filter(|text| !text.is_empty()) {
-            None => Cursor::start(self.own.epoch),
+            None => Cursor::start(self.own.epoch()),
             Some(text) => Cursor::parse(text).map_err(|_| {
                 HubError::invalid("after", "this is not a cursor of this list: take `next` of an earlier answer")
             })?,

@@ -14,7 +14,7 @@ use counterfoil_protocol::wire::v1::grant::RefusalKind;
 use rusqlite::OptionalExtension as _;
 
 use super::Hub;
-use super::act::Act;
+use super::act::{Act, signed};
 use super::error::{Doing as _, HubError};
 use super::fleet::{StoreDraft, check_id};
 use super::sync::{Refused, Served, SyncAnswer, answer};
@@ -96,6 +96,8 @@ impl Hub {
         request
             .verify(&ask.public_key)
             .map_err(|error| Refused::because(RefusalKind::NotAuthentic, error.to_string()))?;
+        // An earlier life of the lane ends with this: what it spent is to be in the books before it is settled.
+        self.post_pending(now_ms)?;
         let body = self.change(now_ms, |act| act.enrol(&ask))?;
         Ok(Served { body, feed_empty: false })
     }
@@ -214,8 +216,8 @@ impl Act<'_> {
         let version: String = ask.agent_version.chars().take(VERSION_CHAR_COUNT_MAX).collect();
         self.tx
             .execute(
-                "INSERT INTO incarnation (incarnation, terminal, number, public_key, agent_version, started_ms, last_seen_ms, head_chain)
-                 VALUES (?1, ?2, 1 + (SELECT coalesce(max(number), 0) FROM incarnation WHERE terminal = ?2), ?3, ?4, ?5, ?5, ?6)",
+                "INSERT INTO incarnation (incarnation, terminal, number, public_key, agent_version, started_ms, last_seen_ms, head_chain, reported_epoch)
+                 VALUES (?1, ?2, 1 + (SELECT coalesce(max(number), 0) FROM incarnation WHERE terminal = ?2), ?3, ?4, ?5, ?5, ?6, ?7)",
                 (
                     incarnation.0,
                     terminal,
@@ -223,16 +225,20 @@ impl Act<'_> {
                     version,
                     self.now_ms,
                     Head::start(incarnation).chain.0,
+                    signed(self.own.epoch()),
                 ),
             )
             .doing("beginning an incarnation")?;
+        for life in self.lives(terminal)?.iter().filter(|life| life.id != incarnation) {
+            self.settle(life)?;
+        }
         let own = self.incarnation(incarnation)?.ok_or_else(|| HubError::not_found("incarnation", incarnation))?;
         let mut answer = EnrolAnswer {
             terminal: own.terminal,
             lane: own.lane,
             store: self.store_settings(&own.store)?,
             incarnation,
-            epoch: self.own.epoch,
+            epoch: self.own.epoch(),
             root_key: self.own.root_key,
             root_certificate: self.own.root_certificate.clone(),
             program_key: self.own.program_key,

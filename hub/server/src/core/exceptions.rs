@@ -57,7 +57,7 @@ impl Act<'_> {
         self.write_exception(till.bucket(), &id, &exception, &till.terminal, Some(&till.store))
     }
 
-    fn write_exception(
+    pub(super) fn write_exception(
         &self,
         bucket: u8,
         id: &str,

@@ -1,5 +1,8 @@
 //! Stores and terminals.
 
+use std::collections::BTreeSet;
+
+use counterfoil_protocol::id::IncarnationId;
 use counterfoil_protocol::time::{CalendarError, StoreCalendar, rfc3339_utc};
 use counterfoil_protocol::wire::v1::enrol::StoreSettings;
 use rusqlite::OptionalExtension as _;
@@ -129,26 +132,38 @@ impl Act<'_> {
         Ok(settings)
     }
 
+    /// Why a terminal was asked to retire; `None`: nobody asked.
+    pub(super) fn retire_asked(&self, terminal: &str) -> Result<Option<String>, HubError> {
+        self.tx
+            .prepare_cached(
+                "SELECT coalesce(retire_reason, '') FROM terminal WHERE terminal = ?1 AND retire_asked_ms IS NOT NULL",
+            )
+            .and_then(|mut query| query.query_row([terminal], |row| row.get(0)).optional())
+            .doing("looking whether a terminal was asked to retire")
+    }
+
     fn terminal_views(&self) -> Result<Vec<TerminalView>, HubError> {
-        type Raw = (String, String, String, bool, Option<[u8; 16]>);
+        type Raw = (String, String, String, bool, Option<[u8; 16]>, bool);
+        let missing = self.missing_reports()?;
         let rows: Vec<Raw> = self
             .tx
             .prepare_cached(
                 "SELECT t.terminal, t.store, t.lane, t.retired_ms IS NOT NULL,
-                        (SELECT i.incarnation FROM incarnation i WHERE i.terminal = t.terminal ORDER BY number DESC LIMIT 1)
+                        (SELECT i.incarnation FROM incarnation i WHERE i.terminal = t.terminal ORDER BY number DESC LIMIT 1),
+                        t.retire_asked_ms IS NOT NULL
                  FROM terminal t ORDER BY t.store, t.lane",
             )
             .and_then(|mut query| {
                 query
-                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?
                     .collect()
             })
             .doing("listing terminals")?;
         rows.into_iter()
-            .map(|(terminal, store, lane, is_retired, incarnation)| {
-                let incarnation = incarnation.map(counterfoil_protocol::id::IncarnationId);
+            .map(|(terminal, store, lane, is_retired, incarnation, is_asked)| {
+                let incarnation = incarnation.map(IncarnationId);
                 let incarnation = incarnation.map(|id| self.incarnation(id)).transpose()?.flatten();
-                Ok(terminal_view(terminal, store, lane, is_retired, incarnation))
+                Ok(terminal_view(terminal, store, lane, (is_retired, is_asked), incarnation, &missing))
             })
             .collect()
     }
@@ -158,11 +173,14 @@ fn terminal_view(
     terminal: String,
     store: String,
     lane: String,
-    is_retired: bool,
+    (is_retired, is_asked): (bool, bool),
     incarnation: Option<Incarnation>,
+    missing: &BTreeSet<IncarnationId>,
 ) -> TerminalView {
     let state = match (is_retired, &incarnation) {
         (true, _) => "retired",
+        (false, Some(_)) if is_asked => "retiring",
+        (false, Some(life)) if missing.contains(&life.id) => "unreported",
         (false, Some(_)) => "active",
         (false, None) => "invited",
     };
@@ -217,21 +235,35 @@ impl Hub {
         self.read(0, |act| act.terminal_views())
     }
 
-    /// Retires a terminal: it gets no feed and no grants any more. What it has recorded and still sends is taken; the
-    /// rights it holds stay on its account.
+    /// Retires a terminal. Asked: it is told to give everything back, and retires with the record by which it did. By
+    /// force, or where no till ever came: at once, what it holds comes to head office; what it recorded and still sends is
+    /// taken, and what it spent meanwhile is owed.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub fn retire(&mut self, terminal: &str, now_ms: i64) -> Result<TerminalView, HubError> {
+    /// `NotFound`, `Invalid` without a reason.
+    pub fn retire(&mut self, terminal: &str, force: bool, reason: &str, now_ms: i64) -> Result<TerminalView, HubError> {
+        let reason = reason.trim();
+        if reason.is_empty() {
+            return Err(HubError::invalid("reason", "say why it is retired"));
+        }
+        for life in self.read(now_ms, |act| act.lives(terminal))? {
+            self.post_journal(life.id, now_ms)?;
+        }
         self.change(now_ms, |act| {
-            act.tx
+            let asked = act
+                .tx
                 .execute(
-                    "UPDATE terminal SET retired_ms = coalesce(retired_ms, ?2) WHERE terminal = ?1",
-                    (terminal, now_ms),
+                    "UPDATE terminal SET retire_asked_ms = coalesce(retire_asked_ms, ?2), retire_reason = ?3
+                     WHERE terminal = ?1 AND retired_ms IS NULL",
+                    (terminal, now_ms, reason),
                 )
-                .doing("retiring a terminal")?;
-            let views = act.terminal_views()?;
-            views
+                .doing("asking a terminal to retire")?;
+            let live = act.lives(terminal)?.into_iter().rev().find(|life| !life.is_settled);
+            match live {
+                Some(life) if asked > 0 && !force => act.feed_retire(life.id)?,
+                _ => act.retire_now(terminal)?,
+            }
+            act.terminal_views()?
                 .into_iter()
                 .find(|view| view.terminal == terminal)
                 .ok_or_else(|| HubError::not_found("terminal", terminal))

@@ -27,6 +27,10 @@ pub(super) struct Incarnation {
     pub announced: u64,
     pub last_seen_ms: i64,
     pub agent_version: String,
+    /// Which of its terminal, from 1.
+    pub number: u32,
+    /// Where it ended, once it was settled.
+    pub settled_position: Option<u64>,
     /// Retired, or followed by another life of its terminal: it gets nothing any more, what it sends is taken.
     pub is_settled: bool,
 }
@@ -45,7 +49,8 @@ pub(super) fn bucket_of(incarnation: IncarnationId) -> u8 {
 
 const COLUMNS: &str = "i.incarnation, i.terminal, t.store, t.lane, i.public_key, i.head_position, i.head_chain,
     i.posted_position, i.announced_position, i.last_seen_ms, i.agent_version,
-    t.retired_ms IS NOT NULL OR i.number < (SELECT max(number) FROM incarnation l WHERE l.terminal = i.terminal)
+    i.number, i.settled_position,
+    t.retired_ms IS NOT NULL OR i.settled_position IS NOT NULL OR i.number < (SELECT max(number) FROM incarnation l WHERE l.terminal = i.terminal)
     FROM incarnation i JOIN terminal t ON t.terminal = i.terminal";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Incarnation> {
@@ -60,7 +65,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Incarnation> {
         announced: unsigned(row.get(8)?),
         last_seen_ms: row.get(9)?,
         agent_version: row.get(10)?,
-        is_settled: row.get(11)?,
+        number: row.get(11)?,
+        settled_position: row.get::<_, Option<i64>>(12)?.map(unsigned),
+        is_settled: row.get(13)?,
     })
 }
 
@@ -70,6 +77,14 @@ impl Act<'_> {
             .prepare_cached(&format!("SELECT {COLUMNS} WHERE i.incarnation = ?1"))
             .and_then(|mut query| query.query_row([id.0], read).optional())
             .doing("reading an incarnation")
+    }
+
+    /// A terminal's incarnations, oldest first.
+    pub(super) fn lives(&self, terminal: &str) -> Result<Vec<Incarnation>, HubError> {
+        self.tx
+            .prepare_cached(&format!("SELECT {COLUMNS} WHERE i.terminal = ?1 ORDER BY i.number"))
+            .and_then(|mut query| query.query_map([terminal], read)?.collect())
+            .doing("reading a terminal's incarnations")
     }
 
     /// All incarnations, by store, lane and age.

@@ -4,11 +4,12 @@
 //! A push is durable before it is acknowledged; posting follows, and a push whose posting failed is acknowledged
 //! all the same: the till's next contact, or [`Hub::post_pending`], posts it.
 
+use counterfoil_ledger::{Exception, ExceptionKind};
 use counterfoil_protocol::id::IncarnationId;
 use counterfoil_protocol::limits::REQUEST_BYTES_MAX;
 use counterfoil_protocol::record::chain_next;
 use counterfoil_protocol::session::hub::{IntakeError, SignedRequest, intake, till_is_behind};
-use counterfoil_protocol::wire::http::{FEED_PATH, GRANTS_PATH, PUSH_PATH};
+use counterfoil_protocol::wire::http::{FEED_PATH, GRANTS_PATH, PUSH_PATH, REPORT_PATH, SUCCEED_PATH};
 use counterfoil_protocol::wire::sign::{Sig, sign};
 use counterfoil_protocol::wire::v1::feed::Cursor;
 use counterfoil_protocol::wire::v1::grant::{GrantRequest, PushAnswer, Refusal, RefusalKind};
@@ -91,7 +92,7 @@ pub(super) fn answer(own: &Own, request_text: &[u8], served: Result<Served, Refu
     let (status, body, feed_empty) = match served {
         Ok(served) => (200, served.body, served.feed_empty),
         Err(refused) => {
-            let (status, refusal) = refused.into_wire(own.epoch);
+            let (status, refusal) = refused.into_wire(own.epoch());
             (status, minicbor::to_vec(&refusal).expect("encoding into memory cannot fail"), false)
         }
     };
@@ -114,8 +115,14 @@ impl Hub {
                 format!("a request has at most {REQUEST_BYTES_MAX} bytes"),
             ));
         }
+        if (request.method, path) == ("POST", REPORT_PATH) {
+            return self.take_report(request, now_ms);
+        }
         let faults = self.faults;
         let till = self.read(now_ms, |act| authenticate(act, request, faults))?;
+        if (request.method, path) == ("POST", SUCCEED_PATH) {
+            return self.next_life(request, &till, now_ms);
+        }
         // A push notes in its own transaction who was heard.
         let is_push = (request.method, path) == ("POST", PUSH_PATH);
         self.hear(request, &till, !is_push, now_ms)?;
@@ -173,11 +180,16 @@ impl Hub {
             return Err(Refused::because(RefusalKind::NotAuthentic, "the segment is of another till"));
         }
         let announced = request.head.position;
+        let last = segment.first + segment.records.len() as u64 - 1;
         let taken = self.change(now_ms, |act| {
             act.note_seen(till.id, announced)?;
             append(act, segment)
         });
-        let acknowledged = match taken {
+        let known = match taken {
+            Err(Refused::Because { kind: RefusalKind::Gap, detail, known_position: Some(known) }) => {
+                self.change(now_ms, |act| act.note_gap(till, last, known))?;
+                return Err(Refused::known(RefusalKind::Gap, detail, known));
+            }
             Err(Refused::Because { kind: RefusalKind::Behind, detail, known_position: Some(known) }) => {
                 self.change(now_ms, |act| act.note_behind(till, announced, known))?;
                 return Err(Refused::known(RefusalKind::Behind, detail, known));
@@ -185,7 +197,9 @@ impl Hub {
             other => other?,
         };
         self.post_or_leave(request.incarnation, now_ms);
-        Ok(Served::of(&PushAnswer { acknowledged, hub_time_ms: now_ms }))
+        // Beyond the segment nothing was compared.
+        let acknowledged = known.min(last);
+        Ok(Served::of(&PushAnswer { acknowledged, hub_time_ms: now_ms, known: Some(known) }))
     }
 
     fn post_or_leave(&mut self, incarnation: IncarnationId, now_ms: i64) {
@@ -199,7 +213,7 @@ impl Hub {
 
     fn feed(&mut self, till: &Incarnation, query: &str, now_ms: i64) -> Result<Served, Refused> {
         let after = query.split('&').find_map(|pair| pair.strip_prefix("after=")).unwrap_or("");
-        let epoch = self.own.epoch;
+        let epoch = self.own.epoch();
         let cursor = read_cursor(after, epoch)?;
         let page = self.read(now_ms, |act| {
             // The position that the page speaks of must be of the page's own snapshot.
@@ -214,7 +228,7 @@ impl Hub {
         let request: GrantRequest = minicbor::decode(body).map_err(|error| {
             Refused::because(RefusalKind::Malformed, format!("the question does not decode: {error}"))
         })?;
-        let cursor = read_cursor(&request.cursor, self.own.epoch)?;
+        let cursor = read_cursor(&request.cursor, self.own.epoch())?;
         let answer = self.change(now_ms, |act| act.answer_grants(till.id, &request, &cursor))?;
         Ok(Served::of(&answer))
     }
@@ -232,15 +246,23 @@ fn read_cursor(text: &str, epoch: u64) -> Result<Cursor, Refused> {
 fn authenticate(act: &Act<'_>, request: &SignedRequest<'_>, faults: Faults) -> Result<Incarnation, Refused> {
     let unknown =
         || Refused::because(RefusalKind::NotAuthentic, "this till is not enrolled here: enrol it with a code");
-    let till = act.incarnation(request.incarnation)?.ok_or_else(unknown)?;
+    let other_epoch = || {
+        Refused::because(
+            RefusalKind::Epoch,
+            format!("head office is in epoch {}, the till believes in {}", act.own.epoch(), request.epoch),
+        )
+    };
+    let till = match act.incarnation(request.incarnation)? {
+        Some(till) => till,
+        // It may have been taken in after the backup that was put back: its report says so.
+        None if request.epoch < act.own.epoch() => return Err(other_epoch()),
+        None => return Err(unknown()),
+    };
     if !faults.skip_signature_check {
         request.verify(&till.key).map_err(|error| Refused::because(RefusalKind::NotAuthentic, error.to_string()))?;
     }
-    if request.epoch != act.own.epoch {
-        return Err(Refused::because(
-            RefusalKind::Epoch,
-            format!("head office is in epoch {}, the till believes in {}", act.own.epoch, request.epoch),
-        ));
+    if request.epoch != act.own.epoch() {
+        return Err(other_epoch());
     }
     Ok(till)
 }
@@ -296,8 +318,20 @@ fn refuse_segment(error: SegmentError, known: u64) -> Refused {
 }
 
 impl Act<'_> {
+    /// A till was acknowledged beyond what is here: tills never send what follows on records that they have not sent.
+    fn note_gap(&self, till: &Incarnation, sent: u64, known: u64) -> Result<(), HubError> {
+        let reason = format!(
+            "terminal {} sends its records up to {sent}, as if head office had all before; here they go up to {known}. If \
+             this database was put back from a backup, run `counterfoil-hub epoch begin`",
+            till.terminal
+        );
+        let exception = Exception { kind: ExceptionKind::HubRestored, reason };
+        let id = format!("{}.gap.{known}", till.id);
+        self.write_exception(till.bucket(), &id, &exception, &till.terminal, Some(&till.store))
+    }
+
     /// Keeps what proves where the records came from.
-    fn keep_segment(&self, incarnation: &Incarnation, segment: &Segment) -> Result<(), HubError> {
+    pub(super) fn keep_segment(&self, incarnation: &Incarnation, segment: &Segment) -> Result<(), HubError> {
         self.tx
             .prepare_cached(
                 "INSERT OR IGNORE INTO segment

@@ -40,7 +40,7 @@ fn old_unknown_and_repeated_codes_are_refused() {
 fn a_lane_retired_after_its_code_was_made_takes_nobody_in() {
     let mut hub = hub();
     let code = hub.invite("north", "1", [1; 10], NOON_MS, HOUR_MS, false).unwrap();
-    hub.retire("north-1", NOON_MS).unwrap();
+    hub.retire("north-1", true, "broken", NOON_MS).unwrap();
     let refusal = FakeTill::new(&hub, 1).enrol(&mut hub, &code, NOON_MS).unwrap_err();
     assert!(refusal.detail.contains("retired"), "{}", refusal.detail);
 }

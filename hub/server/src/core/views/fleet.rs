@@ -37,7 +37,8 @@ pub struct TerminalView {
     pub store: String,
     /// Its lane.
     pub lane: String,
-    /// `invited`, `active` or `retired`.
+    /// `invited`, `active`, `unreported` (has not told a head office in a new epoch what it knows), `retiring` (asked to give
+    /// everything back) or `retired`.
     pub state: String,
     /// This life of it.
     pub incarnation: Option<String>,
@@ -53,6 +54,21 @@ pub struct TerminalView {
     pub backlog: u64,
     /// The agent's version.
     pub version: Option<String>,
+}
+
+/// The present life of head office, and which tills have not told it yet what they know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EpochView {
+    /// Its number.
+    pub epoch: u64,
+    /// Why it began; absent for the first.
+    pub reason: Option<String>,
+    /// Terminals that have not reported.
+    pub missing: Vec<String>,
+    /// Who accepted that they are missing.
+    pub accepted_by: Option<String>,
+    /// Whether rights are granted.
+    pub grants: bool,
 }
 
 /// A key for the API, without its secret.

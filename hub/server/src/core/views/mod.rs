@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 pub use books::{AccountTotal, EntryView, PurseBalance, SaleView, TrialBalance, VerifyReport};
 pub use day::{DayState, DayView, ExceptionView};
-pub use fleet::{ApiKeyView, Counts, ProgramView, StoreView, TerminalView};
-pub use member::{AdjustmentView, HolderUnits, ImportOutcome, ImportReject, MemberView, PurseView};
+pub use fleet::{ApiKeyView, Counts, EpochView, ProgramView, StoreView, TerminalView};
+pub use member::{
+    AdjustmentView, HolderUnits, ImportOutcome, ImportReject, MemberView, PurseView, RedemptionView, WriteOffView,
+};
 
 /// A part of a list, and where to go on. `next` is `None` at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
