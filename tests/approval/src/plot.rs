@@ -36,14 +36,14 @@ pub fn svg(study: &Study) -> String {
     let granted = |tally: Tally| share(tally.any_moment);
     let mut left = vec![
         line(lane, Rule::PlannerFloor, "planner + floor, redemption lane", ("#1b7837", ""), granted),
+        line(lane, Rule::Planner, "planner, redemption lane", ("#2166ac", ""), granted),
         line(
             any,
             Rule::PlannerShared,
             "planner, lanes share, any lane (not in the product)",
-            ("#762a83", "2 4"),
+            ("#762a83", "3 9"),
             granted,
         ),
-        line(lane, Rule::Planner, "planner, redemption lane", ("#2166ac", ""), granted),
         line(any, Rule::Planner, "planner, any lane", ("#2166ac", "7 4"), granted),
     ];
     if let Some(fresh) = any.of(Policy::at(Rule::Fresh, 1000)) {
@@ -70,7 +70,7 @@ pub fn svg(study: &Study) -> String {
          <rect width=\"860\" height=\"450\" fill=\"#ffffff\"/>\n",
     );
     panel(&mut svg, 60.0, "Honest requests granted with the line cut", &left);
-    panel(&mut svg, 490.0, "Requests elsewhere that lack units (redemption lane)", &right);
+    panel(&mut svg, 490.0, "Requests elsewhere that lack units", &right);
     svg.push_str("</svg>\n");
     svg
 }
