@@ -6,20 +6,22 @@
 
 use counterfoil_protocol::entry::{DebtKind, Entry};
 use counterfoil_protocol::id::{EventId, IncarnationId, MemberId};
-use counterfoil_protocol::record::{Body, Origin, Record, RedemptionRecord, ReleaseReason};
+use counterfoil_protocol::record::{Body, Record, RedemptionRecord, ReleaseReason};
 use rusqlite::{Connection, Row, params};
 
 use crate::answer::RedemptionState;
 use crate::derive::HeldCheck;
 use crate::error::{CommandError, StorageError};
+use crate::place;
 use crate::store::{self, values};
 
 /// A redemption or reservation of this journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Life {
+    /// Where it stands: a place, of the present journal or an earlier one.
     pub position: u64,
-    /// First written by an earlier life of this terminal.
-    pub is_copy: bool,
+    /// Written by an earlier life of this terminal: it is here, or here again.
+    pub is_of_earlier_life: bool,
     pub member: MemberId,
     pub purse: String,
     pub reward: Option<String>,
@@ -46,16 +48,14 @@ impl Life {
     }
 }
 
-const COLUMNS: &str = "position, origin_incarnation IS NOT NULL, member, purse, reward, units, spent_position, \
+const COLUMNS: &str = "position, is_copy OR position < 0, member, purse, reward, units, spent_position, \
                        released_position, timed_out, expires_at_ms, returned_units, reversed_position";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Life> {
-    let position = |index| {
-        Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(|at| u64::try_from(at).unwrap_or_default()))
-    };
+    let position = |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(i64::cast_unsigned));
     Ok(Life {
         position: values::count(row, 0)?,
-        is_copy: row.get(1)?,
+        is_of_earlier_life: row.get(1)?,
         member: values::member(row, 2)?,
         purse: row.get(3)?,
         reward: row.get(4)?,
@@ -71,13 +71,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Life> {
 
 /// A redemption by its id, also by the id it had in an earlier life of this terminal.
 pub(crate) fn find(conn: &Connection, incarnation: IncarnationId, id: EventId) -> Result<Option<Life>, StorageError> {
-    let position = values::signed(id.position);
-    if id.incarnation == incarnation {
-        let sql = format!("SELECT {COLUMNS} FROM redemption WHERE position = ?1");
-        return store::optional(conn, "looking up a redemption", &sql, [position], read);
-    }
-    let sql = format!("SELECT {COLUMNS} FROM redemption WHERE origin_incarnation = ?1 AND origin_position = ?2");
-    store::optional(conn, "looking up a redemption", &sql, params![id.incarnation.0, position], read)
+    let Some(place) = place::find(conn, incarnation, id)? else {
+        return Ok(None);
+    };
+    let sql = format!("SELECT {COLUMNS} FROM redemption WHERE position = ?1");
+    store::optional(conn, "looking up a redemption", &sql, [values::signed(place)], read)
 }
 
 /// Everything redeemed or reserved under a basket, oldest first.
@@ -119,11 +117,11 @@ pub(crate) fn from_record(
     let origin = record.origin.as_ref();
     match &record.body {
         Body::Redemption(redemption) => {
-            insert(conn, position, origin, redemption, floor_units(&record.entries), None, Some(position))
+            insert(conn, position, origin.is_some(), redemption, floor_units(&record.entries), None, Some(position))
         }
         Body::Reservation(made) => {
             let floor = floor_units(&made.chosen);
-            insert(conn, position, origin, &made.redemption, floor, Some(made.expires_at_ms), None)?;
+            insert(conn, position, origin.is_some(), &made.redemption, floor, Some(made.expires_at_ms), None)?;
             if origin.is_some() {
                 // Whatever it held was settled with the life that made it.
                 return release(conn, position, position, ReleaseReason::TimedOut);
@@ -137,6 +135,8 @@ pub(crate) fn from_record(
             let Some(life) = expect(conn, incarnation, made.reservation, record)? else { return Ok(()) };
             match life.state() {
                 RedemptionState::Reserved => release(conn, life.position, position, made.reason),
+                // Its life had ended with the one that made it; this says how.
+                RedemptionState::TimedOut if origin.is_some() => release(conn, life.position, position, made.reason),
                 _ if origin.is_some() || check == HeldCheck::Off => Ok(()),
                 state => Err(wrong(made.reservation, "released", state)),
             }
@@ -151,16 +151,16 @@ pub(crate) fn from_record(
         }
         Body::Reversal(made) => {
             let Some(life) = expect(conn, incarnation, made.redemption, record)? else { return Ok(()) };
-            let returned =
-                record.entries.iter().map(|entry| entry.units).fold(life.returned_units, i64::saturating_add);
+            let units = record.entries.iter().map(|entry| entry.units).fold(0, i64::saturating_add);
+            let returned = life.returned_units.saturating_add(units);
             if (life.spent.is_none() || returned > life.units) && origin.is_none() && check == HeldCheck::On {
                 return Err(wrong(made.redemption, "reversed", life.state()));
             }
             store::execute(
                 conn,
                 "noting what was given back",
-                "INSERT OR REPLACE INTO reversal (position, redemption) VALUES (?1, ?2)",
-                params![values::signed(position), values::signed(life.position)],
+                "INSERT INTO reversal (position, redemption, units) VALUES (?1, ?2, ?3)",
+                params![values::signed(position), values::signed(life.position), units],
             )?;
             store::execute(
                 conn,
@@ -181,6 +181,44 @@ pub(crate) fn from_record(
         }
         _ => Ok(()),
     }
+}
+
+/// Ends the present life for its redemptions. Up to `kept` they stay, in an earlier journal that begins before `base`;
+/// what came after is written again. What no basket has confirmed by then is over: its rights are settled.
+pub(crate) fn end_all(conn: &Connection, base: i64, kept: i64) -> Result<(), StorageError> {
+    let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<(), StorageError> {
+        store::execute(conn, "ending the lives of redemptions", sql, params).map(drop)
+    };
+    run("DELETE FROM reserved", &[])?;
+    for table in ["redemption", "reversal", "reverse_request"] {
+        run(&format!("DELETE FROM {table} WHERE position > ?1"), &[&kept])?;
+    }
+    for column in ["spent_position", "released_position", "reversed_position"] {
+        run(&format!("UPDATE redemption SET {column} = NULL WHERE {column} > ?1"), &[&kept])?;
+    }
+    run("UPDATE redemption SET timed_out = 0 WHERE released_position IS NULL", &[])?;
+    run(
+        "UPDATE redemption SET released_position = position, timed_out = 1 \
+         WHERE spent_position IS NULL AND released_position IS NULL",
+        &[],
+    )?;
+    run(
+        "UPDATE redemption SET returned_units = \
+         (SELECT coalesce(sum(units), 0) FROM reversal WHERE reversal.redemption = redemption.position)",
+        &[],
+    )?;
+    for (table, column) in [
+        ("redemption", "spent_position"),
+        ("redemption", "released_position"),
+        ("redemption", "reversed_position"),
+        ("reversal", "redemption"),
+        ("redemption", "position"),
+        ("reversal", "position"),
+        ("reverse_request", "position"),
+    ] {
+        run(&format!("UPDATE {table} SET {column} = ?1 + {column} WHERE {column} > 0"), &[&base])?;
+    }
+    Ok(())
 }
 
 /// The redemption that a record of its later life names. A copy of an earlier life may name one that is not here.
@@ -208,7 +246,7 @@ fn floor_units(entries: &[Entry]) -> i64 {
 fn insert(
     conn: &Connection,
     position: u64,
-    origin: Option<&Origin>,
+    is_copy: bool,
     redemption: &RedemptionRecord,
     floor_units: i64,
     expires_at_ms: Option<i64>,
@@ -217,12 +255,11 @@ fn insert(
     store::execute(
         conn,
         "writing a redemption",
-        "INSERT INTO redemption (position, origin_incarnation, origin_position, member, purse, reward, units, \
-         floor_units, sale_ref, expires_at_ms, spent_position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO redemption (position, is_copy, member, purse, reward, units, floor_units, sale_ref, \
+         expires_at_ms, spent_position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             values::signed(position),
-            origin.map(|origin| origin.incarnation.0),
-            origin.map(|origin| values::signed(origin.position)),
+            is_copy,
             redemption.member.0,
             redemption.purse,
             redemption.reward,

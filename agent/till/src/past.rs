@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 use crate::derive;
 use crate::error::{CommandError, StorageError};
 use crate::journal::{self, Row};
+use crate::life;
 use crate::place;
 use crate::store::{self, values};
 use crate::till::Till;
@@ -115,9 +116,10 @@ pub(crate) fn end_life(conn: &Connection, journals: &Connection, life: &PastLife
     };
     // A state goes on to include what it did, and nothing of the journal that begins.
     run("UPDATE member_state SET includes_position = ?1 + includes_position WHERE includes_position >= 0", &[&base])?;
-    for table in ["holding", "received", "redemption", "reserved", "reversal", "reverse_request", "order_waiting"] {
+    for table in ["holding", "received", "order_waiting"] {
         run(&format!("DELETE FROM {table}"), &[])?;
     }
+    life::end_all(conn, base, kept)?;
     for (table, column) in [("own_entry", "position"), ("sale", "position"), ("sale_return", "position")] {
         run(&format!("DELETE FROM {table} WHERE {column} > ?1"), &[&kept])?;
         run(&format!("UPDATE {table} SET {column} = ?1 + {column} WHERE {column} > 0"), &[&base])?;

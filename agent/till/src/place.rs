@@ -27,7 +27,7 @@ pub(crate) fn in_life(life: u64, position: u64) -> u64 {
 /// Life and position of a place in an earlier journal; `None`: it is a position of the present one.
 pub(crate) fn past(place: u64) -> Option<(u64, u64)> {
     let bits = place & !PAST;
-    (place != bits).then(|| (bits >> POSITION_BITS, bits & ((1 << POSITION_BITS) - 1)))
+    (place != bits).then_some((bits >> POSITION_BITS, bits & ((1 << POSITION_BITS) - 1)))
 }
 
 /// Where a record is named by a life that may have ended: again in the present journal, else in that earlier one.

@@ -192,7 +192,7 @@ impl Till {
         if late {
             marks.push(MARK_LATE.to_owned());
         }
-        let body = ConfirmationRecord { reservation: self.id_of(life), late, sale };
+        let body = ConfirmationRecord { reservation: self.id_of(life)?, late, sale };
         let draft = Draft { entries, marks: marks.clone(), idempotency, ..Draft::of(Body::Confirmation(body)) };
         let member = life.member;
         self.append(draft, now, |till, place| {
@@ -245,7 +245,7 @@ impl Till {
             ReleaseReason::TimedOut => RedemptionState::TimedOut,
         };
         let draft =
-            Draft { idempotency, ..Draft::of(Body::Release(ReleaseRecord { reservation: self.id_of(life), reason })) };
+            Draft { idempotency, ..Draft::of(Body::Release(ReleaseRecord { reservation: self.id_of(life)?, reason })) };
         let member = life.member;
         self.append(draft, now, |till, place| {
             Ok(RedemptionAnswer {
@@ -258,8 +258,13 @@ impl Till {
         })
     }
 
-    /// The id by which records of this journal name a redemption of it.
-    pub(crate) fn id_of(&self, life: &Life) -> EventId {
-        EventId { incarnation: self.incarnation, position: life.position }
+    /// The id of a redemption: the one it had first.
+    pub(crate) fn id_of(&self, life: &Life) -> Result<EventId, CommandError> {
+        if life.is_of_earlier_life
+            && let Some(origin) = self.record_at(life.position)?.and_then(|record| record.origin)
+        {
+            return Ok(EventId { incarnation: origin.incarnation, position: origin.position });
+        }
+        self.event_at(life.position)
     }
 }

@@ -300,7 +300,7 @@ impl Till {
             if self.undoes_itself(&life) {
                 self.give_back(&life, Some(units), why, None, now)?;
             } else if share.is_all() {
-                self.undo(self.id_of(&life), Some(&life), why, None, now)?;
+                self.undo(self.id_of(&life)?, Some(&life), why, None, now)?;
             }
         }
         Ok(())

@@ -86,7 +86,7 @@ impl Till {
 
     /// Whether this till may undo a redemption in its journal: its own of this life, and it is sure of its journal.
     pub(crate) fn undoes_itself(&self, life: &Life) -> bool {
-        self.standing.is_sound() && !life.is_copy
+        self.standing.is_sound() && !life.is_of_earlier_life
     }
 
     /// Gives units of a redemption back: all that is still spent, or `units` of it, what was owed first.
@@ -100,14 +100,10 @@ impl Till {
     ) -> Result<Reply<RedemptionAnswer>, CommandError> {
         let entries = self.given_back(life, units)?;
         let first = self.redemption_answer_at(life.position)?;
-        let body = ReversalRecord {
-            redemption: self.id_of(life),
-            request: why.request,
-            reason: why.reason,
-            operator: why.operator,
-        };
+        let id = self.id_of(life)?;
+        let body = ReversalRecord { redemption: id, request: why.request, reason: why.reason, operator: why.operator };
         let draft = Draft { entries, idempotency, ..Draft::of(Body::Reversal(body)) };
-        let (id, member) = (self.id_of(life), life.member);
+        let member = life.member;
         self.append(draft, now, |till, place| {
             let state = life::find(&till.value, till.incarnation, id)?.map_or(first.state, |life| life.state());
             Ok(RedemptionAnswer {

@@ -112,6 +112,7 @@ impl Till {
         let (life, written_again) = done?;
         self.enrolment.key_seed = seed;
         self.marked = self.head.position;
+        self.must_mark = self.head.position;
         Ok(self.report(&life, written_again))
     }
 

@@ -38,7 +38,7 @@ const DERIVED: &[(&str, &str)] = &[
     ),
     (
         "the redemptions",
-        "SELECT position, origin_incarnation, origin_position, member, purse, reward, units, floor_units, sale_ref, \
+        "SELECT position, is_copy, member, purse, reward, units, floor_units, sale_ref, \
          expires_at_ms, spent_position, released_position, timed_out, returned_units, reversed_position \
          FROM redemption ORDER BY 1",
     ),
@@ -46,7 +46,7 @@ const DERIVED: &[(&str, &str)] = &[
         "what is reserved",
         "SELECT member, purse, vests, expires, reservation, units FROM reserved ORDER BY 1, 2, 3, 4, 5",
     ),
-    ("the reversals", "SELECT position, redemption FROM reversal ORDER BY 1"),
+    ("the reversals", "SELECT position, redemption, units FROM reversal ORDER BY 1"),
     ("the requests to reverse", "SELECT redemption, position FROM reverse_request ORDER BY 1"),
     ("the idempotency keys", "SELECT key, request, position FROM idempotency WHERE repeated = 0 ORDER BY 1"),
     ("the days", "SELECT sequence, business_date, from_position, close_position, pos_totals FROM day ORDER BY 1"),
@@ -70,8 +70,8 @@ impl Till {
             .map_err(|error| CommandError::damaged(format!("the derived rows cannot be made again ({error})")))?;
         let grants = feed::grants(&self.value)?;
         let give = |to: IncarnationId| {
-            let mine = grants.iter().filter(|grant| grant.entry.to == Some(Holder::Terminal(to)));
-            mine.map(|grant| feed::apply_grant(&again, grant)).collect::<Result<(), CommandError>>()
+            let mut mine = grants.iter().filter(|grant| grant.entry.to == Some(Holder::Terminal(to)));
+            mine.try_for_each(|grant| feed::apply_grant(&again, grant))
         };
         let mut problems = Vec::new();
         for life in past::lives(&self.value)? {

@@ -73,20 +73,23 @@ fn lot(nth: usize) -> Lot {
     }
 }
 
+/// Whose units, in which purse and lot.
+type Key = (MemberId, String, Lot);
+
 /// What the records and the grants say.
 #[derive(Default)]
 struct Notebook {
     read: u64,
-    held: BTreeMap<(MemberId, String, Lot), i64>,
+    held: BTreeMap<Key, i64>,
     /// Open reservations, and what each has chosen.
-    open: BTreeMap<u64, Vec<((MemberId, String, Lot), i64)>>,
+    open: BTreeMap<u64, Vec<(Key, i64)>>,
     /// What each redemption spent and how much of it is back.
     spent: BTreeMap<u64, (i64, i64)>,
     confirmed: BTreeSet<u64>,
 }
 
 impl Notebook {
-    fn reserved(&self, key: &(MemberId, String, Lot)) -> i64 {
+    fn reserved(&self, key: &Key) -> i64 {
         self.open.values().flatten().filter(|(other, _)| other == key).map(|(_, units)| units).sum()
     }
 
@@ -222,7 +225,7 @@ impl Run {
                 self.shop.order(Change::Recall(recall), now);
                 self.read();
                 let member = member_of(CARDS[card]);
-                let mine = |key: &&(MemberId, String, Lot)| key.0 == member && key.1 == PURSES[purse];
+                let mine = |key: &&Key| key.0 == member && key.1 == PURSES[purse];
                 let held: i64 = self.notebook.held.keys().filter(mine).map(|key| self.notebook.held[key]).sum();
                 let reserved: i64 = self.notebook.held.keys().filter(mine).map(|key| self.notebook.reserved(key)).sum();
                 assert!(held <= keep.max(reserved), "{held} held, {reserved} reserved, {keep} may stay");
@@ -323,7 +326,7 @@ impl Run {
         assert!(by_member.values().all(|units| *units <= 100) && by_member.values().sum::<i64>() <= 150);
         for (index, card) in CARDS.iter().enumerate() {
             for purse in PURSES {
-                let mine = |key: &&(MemberId, String, Lot)| key.0 == member_of(card) && key.1 == purse;
+                let mine = |key: &&Key| key.0 == member_of(card) && key.1 == purse;
                 let free = self
                     .notebook
                     .held

@@ -1,12 +1,11 @@
 -- A redemption's life, units reserved, orders of head office, and what kind of debt an own entry is.
 -- `redemption`, `reserved`, `reversal` and `reverse_request` are derived from the journal, as everything in 0001 that is.
 
--- Every redemption and reservation, and how far it has come. Positions are this journal's.
+-- Every redemption and reservation, and how far it has come.
 CREATE TABLE redemption (
     position INTEGER PRIMARY KEY,
-    -- Where it was first written, in a branch journalled again.
-    origin_incarnation BLOB,
-    origin_position INTEGER,
+    -- Written again from an earlier life's branch.
+    is_copy INTEGER NOT NULL,
     member BLOB NOT NULL,
     purse TEXT NOT NULL,
     reward TEXT,
@@ -25,8 +24,6 @@ CREATE TABLE redemption (
     reversed_position INTEGER
 ) STRICT;
 CREATE INDEX redemption_by_ref ON redemption (sale_ref) WHERE sale_ref IS NOT NULL;
-CREATE INDEX redemption_by_origin ON redemption (origin_incarnation, origin_position)
-    WHERE origin_incarnation IS NOT NULL;
 CREATE INDEX redemption_open ON redemption (expires_at_ms)
     WHERE expires_at_ms IS NOT NULL AND spent_position IS NULL AND released_position IS NULL;
 
@@ -45,7 +42,8 @@ CREATE INDEX reserved_by_reservation ON reserved (reservation);
 -- Reversals of this journal's redemptions; one may take several, each giving back a part.
 CREATE TABLE reversal (
     position INTEGER PRIMARY KEY,
-    redemption INTEGER NOT NULL
+    redemption INTEGER NOT NULL,
+    units INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX reversal_by_redemption ON reversal (redemption);
 
