@@ -11,7 +11,7 @@ use rusqlite::params;
 use crate::answer::{Cost, MemberView, RewardView};
 use crate::command::Now;
 use crate::directory;
-use crate::error::CommandError;
+use crate::error::{CommandError, NotSpendable};
 use crate::purses::MemberBook;
 use crate::rules::unit_words;
 use crate::store::{self, values};
@@ -148,18 +148,29 @@ impl Till {
             return Some("This till cannot redeem at the moment; the store's technician knows why.".to_owned());
         }
         let purse = book.purse(&reward.cost_purse);
-        let (balance, spendable, asked) = (purse.balance(), purse.spendable(self.clock(now)), reward.cost_units);
+        let clock = self.clock(now);
+        let (balance, spendable, asked) = (purse.balance(), purse.spendable(clock), reward.cost_units);
         if spendable >= asked {
             return None;
         }
         let time_ms = self.time_ms(now);
         let program = self.program_at(time_ms, time_ms).map(|found| &found.program);
         let unit = unit_words(program, &reward.cost_purse);
-        Some(if balance < asked {
-            format!("{} more {unit} needed.", asked.saturating_sub(balance))
-        } else {
-            format!("{spendable} of {balance} {unit} can be used here now; the rest needs the line to head office.")
-        })
+        if balance < asked {
+            return Some(format!("{} more {unit} needed.", asked.saturating_sub(balance)));
+        }
+        let refusal = NotSpendable {
+            purse: reward.cost_purse.clone(),
+            unit,
+            balance,
+            spendable,
+            asked,
+            reserved: purse.reserved(),
+            pending: purse.pending(clock),
+            online: false,
+            floor: None,
+        };
+        Some(refusal.to_string())
     }
 
     /// What the rules may see of a member, as far as this till knows.

@@ -211,7 +211,12 @@ pub fn records() -> Vec<Record> {
         record(Body::DayClose(close), Vec::new()),
     ];
     all[1].idempotency = Some(Idempotency { key: "k".into(), request: Digest::of(&[b"q"]) });
-    all[2].origin = Some(Origin { incarnation: IncarnationId([3; 16]), position: 4, chain: Digest::of(&[b"y"]) });
+    all[2].origin = Some(Origin {
+        incarnation: IncarnationId([3; 16]),
+        position: 4,
+        chain: Digest::of(&[b"y"]),
+        copied_from: None,
+    });
     all[3].answer = Some(b"{}".to_vec().into());
     all[4].marks = vec!["clock-suspect".into()];
     all
