@@ -68,7 +68,7 @@ fn what_is_not_said_is_the_default_and_is_not_sent() {
     let program = Program::from_toml(CORNER_SHOP).unwrap();
     assert_eq!(*program.returns(), ReturnPolicy::default());
     assert_eq!(*program.offline(), OfflinePolicy::default());
-    assert_eq!((program.offline().share, program.offline().placed_thousandths), (Share::HomeStore, 800));
+    assert_eq!((program.offline().share, program.offline().placed_thousandths), (Share::HomeStore, 1_000));
     assert_eq!(program.purse("points").unwrap().lot(date("2026-11-20")), Lot::default());
     let json = program.to_json();
     for key in ["expires", "vests", "value", "redeem", "clawback", "returns", "offline"] {

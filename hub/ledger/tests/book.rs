@@ -12,7 +12,7 @@ const BOB: MemberId = MemberId([8; 16]);
 const TILL: Holder = Holder::Terminal(IncarnationId([1; 16]));
 
 fn lot(expires: &str) -> Lot {
-    Lot { vests: None, expires: Some(expires.parse().unwrap()) }
+    Lot { vests: None, expires: Some(expires.parse().expect("a date")) }
 }
 
 fn entry(kind: EntryKind, member: MemberId, purse: &str, units: i64, to: Option<Holder>) -> Entry {
@@ -25,7 +25,7 @@ fn row(position: u64, author: Holder, entry: Entry) -> Row {
         Holder::Hub => EntryId::Hub { epoch: 1, bucket: 0, sequence: position, index: 0 },
         Holder::Terminal(incarnation) => EntryId::Terminal { incarnation, position, index: 0 },
     };
-    let (debit, credit) = entry.accounts(author).unwrap();
+    let (debit, credit) = entry.accounts(author).expect("an entry its author may write");
     Row { id, part: 0, units: entry.units, entry, debit, credit }
 }
 
@@ -108,7 +108,7 @@ fn its_view_is_by_holder_member_and_purse() {
 fn finding(rows: &[Row]) -> String {
     let found = book(rows).findings();
     assert_eq!(found.len(), 1, "{found:?}");
-    found.into_iter().next().unwrap()
+    found.into_iter().next().expect("one")
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn entry(kind: EntryKind, units: i64, to: Option<Holder>, debt: Option<DebtKind>
 fn post(book: &mut Book, position: u64, entries: &[Entry]) -> Posting {
     let mut poster = Poster::new(&*book);
     for (index, entry) in (0..).zip(entries) {
-        poster.post(EntryId::Terminal { incarnation: LANE, position, index }, entry).unwrap();
+        poster.post(EntryId::Terminal { incarnation: LANE, position, index }, entry).expect("a book can be read");
     }
     let posting = poster.finish();
     posting.rows.iter().for_each(|row| book.apply(row));
