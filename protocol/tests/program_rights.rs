@@ -77,7 +77,7 @@ fn what_is_not_said_is_the_default_and_is_not_sent() {
     let written_out = CORNER_SHOP.replacen(
         "[purse.points]",
         "[returns]\nunlinked = \"exception\"\nreward = \"give-back\"\n[offline]\nshare = \"home-store\"\n\
-         placed = \"0.80\"\nexcess = \"honour\"\nfloor = { points = 0, coffee = { member = 0 } }\n\
+         placed = \"1\"\nexcess = \"honour\"\nfloor = { points = 0, coffee = { member = 0 } }\n\
          [purse.points]\nclawback = \"debt\"",
         1,
     );
