@@ -17,6 +17,7 @@ use super::Hub;
 use super::act::{Act, signed};
 use super::error::{Doing as _, HubError};
 use super::fleet::{StoreDraft, check_id};
+use super::incarnations::Incarnation;
 use super::sync::{Refused, Served, SyncAnswer, answer};
 use super::views::Reply;
 
@@ -97,7 +98,9 @@ impl Hub {
             .verify(&ask.public_key)
             .map_err(|error| Refused::because(RefusalKind::NotAuthentic, error.to_string()))?;
         // An earlier life of the lane ends with this: what it spent is to be in the books before it is settled.
-        self.post_pending(now_ms)?;
+        if let Err(error) = self.post_pending(now_ms) {
+            tracing::error!(error = &error as &dyn std::error::Error, "records are kept and not posted yet");
+        }
         let body = self.change(now_ms, |act| act.enrol(&ask))?;
         Ok(Served { body, feed_empty: false })
     }
@@ -229,7 +232,9 @@ impl Act<'_> {
                 ),
             )
             .doing("beginning an incarnation")?;
-        for life in self.lives(terminal)?.iter().filter(|life| life.id != incarnation) {
+        // One that is not posted to its end is settled with the last of its records.
+        let ended = |life: &&Incarnation| life.id != incarnation && life.posted == life.head.position;
+        for life in self.lives(terminal)?.iter().filter(ended) {
             self.settle(life)?;
         }
         let own = self.incarnation(incarnation)?.ok_or_else(|| HubError::not_found("incarnation", incarnation))?;

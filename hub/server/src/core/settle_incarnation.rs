@@ -35,7 +35,8 @@ impl Act<'_> {
             }
             self.feed_state(member)?;
         }
-        Ok(())
+        // Nobody else can undo now what it was asked to undo.
+        self.execute_waiting_reversals(life.id)
     }
 
     fn settle_entries(&self, id: IncarnationId) -> Result<BTreeMap<MemberId, Vec<Entry>>, HubError> {

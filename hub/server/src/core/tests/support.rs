@@ -2,15 +2,17 @@
 
 use counterfoil_protocol::day::DayClose;
 use counterfoil_protocol::entry::{Entry, EntryKind, Lot};
-use counterfoil_protocol::id::{Holder, IncarnationId, MemberId};
+use counterfoil_protocol::id::{EventId, Holder, IncarnationId, MemberId};
 use counterfoil_protocol::identifier::{Identifier, ProgramKey};
 use counterfoil_protocol::program::MemberInputs;
 use counterfoil_protocol::record::{
-    Award, Body, Head, RECORD_VERSION, Record, RedemptionRecord, Rights, RuleUnits, SaleRecord, Source, chain_next,
+    Award, Body, Head, RECORD_VERSION, Record, RedemptionRecord, Rights, RuleUnits, SaleRecord, Source,
+    SuccessionRecord, chain_next,
 };
 use counterfoil_protocol::sale::{Line, Sale};
 use counterfoil_protocol::session::hub::SignedRequest;
-use counterfoil_protocol::wire::http::{ENROL_PATH, FEED_PATH, GRANTS_PATH, PUSH_PATH, RequestHeaders};
+use counterfoil_protocol::succession::record_again;
+use counterfoil_protocol::wire::http::{ENROL_PATH, FEED_PATH, GRANTS_PATH, PUSH_PATH, RequestHeaders, SUCCEED_PATH};
 use counterfoil_protocol::wire::sign::{PublicKey, answer_text, request_text, sign};
 use counterfoil_protocol::wire::v1::enrol::{EnrolAnswer, EnrolRequest, EnrolmentCode};
 use counterfoil_protocol::wire::v1::feed::Page;
@@ -18,6 +20,7 @@ use counterfoil_protocol::wire::v1::grant::{
     GrantAnswer, GrantRequest, Holding, PushAnswer, Refusal, RefusalKind, Subject, Want,
 };
 use counterfoil_protocol::wire::v1::segment::{Committed, Segment};
+use counterfoil_protocol::wire::v1::succession::{SuccessionAnswer, SuccessionRequest};
 use ed25519_dalek::SigningKey;
 use rusqlite::Connection;
 
@@ -352,4 +355,62 @@ pub fn with_faults(hub: &mut Hub, edit: impl FnOnce(&mut Faults)) {
 
 pub fn refused<T: std::fmt::Debug>(answer: Result<T, Box<Refusal>>) -> RefusalKind {
     answer.unwrap_err().kind
+}
+
+/// A backup of a head office's database.
+pub fn back_up(hub: &Hub, to: &std::path::Path) {
+    hub.connection().execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
+}
+
+/// A head office as its backup has it.
+pub fn put_back(from: &std::path::Path) -> Hub {
+    Hub::open(Connection::open(from).unwrap(), [9; 32]).unwrap()
+}
+
+impl FakeTill {
+    /// Another disk with the same contents.
+    pub fn image(&self) -> Self {
+        let Self { key, epoch, records, heads, cursor, root, lane } = self;
+        Self {
+            key: key.clone(),
+            epoch: *epoch,
+            records: records.clone(),
+            heads: heads.clone(),
+            cursor: cursor.clone(),
+            root: *root,
+            lane: lane.clone(),
+        }
+    }
+
+    /// Asks for the next life under the key of `seed`.
+    pub fn ask_next(&self, hub: &mut Hub, seed: u8) -> Result<SuccessionAnswer, Box<Refusal>> {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let request = SuccessionRequest::new(self.incarnation(), self.head(), &key, "0.2.0".into());
+        let body = minicbor::to_vec(&request).unwrap();
+        let answer: SuccessionAnswer = self.ask(hub, "POST", SUCCEED_PATH, &body, self.head())?;
+        answer.verify(&self.root).unwrap();
+        Ok(answer)
+    }
+
+    /// The till as it goes on under the key of `seed`: everything after `kept` is written again.
+    pub fn next_life(&self, answer: &SuccessionAnswer, seed: u8, kept: u64) -> Self {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let start = Head::start(PublicKey::of(&key).incarnation());
+        assert_eq!(answer.incarnation, PublicKey::of(&key).incarnation());
+        let mut next = Self { key, records: Vec::new(), heads: vec![start], cursor: String::new(), ..self.image() };
+        let begins = SuccessionRecord { before: self.incarnation(), branch: self.head(), settled: answer.settled };
+        next.record(Body::Succession(begins), Vec::new());
+        for position in kept + 1..=self.head().position {
+            next.write_again(self, position);
+        }
+        next
+    }
+
+    /// Writes a record of an earlier life again.
+    pub fn write_again(&mut self, earlier: &Self, position: u64) -> u64 {
+        let index = usize::try_from(position).unwrap();
+        let record = Record::from_bytes(&earlier.records[index - 1]).unwrap();
+        let from = EventId { incarnation: earlier.incarnation(), position };
+        self.record_bytes(record_again(record, from, earlier.heads[index].chain).to_bytes())
+    }
 }
