@@ -28,13 +28,6 @@ pub enum DiskError {
 pub struct Image(BTreeMap<String, Vec<u8>>);
 
 impl Image {
-    /// The same without a file.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.0.remove(name);
-        self
-    }
-
     /// The same with a file as given, or without it.
     #[must_use]
     pub fn with(&self, name: &str, content: Option<Vec<u8>>) -> Self {

@@ -110,3 +110,18 @@ pub fn spends(entry: &Entry, author: Holder) -> bool {
 pub fn keeps(entry: &Entry, author: Holder) -> bool {
     movement(entry, author).is_ok_and(|(_, to)| to == Side::Held(author))
 }
+
+/// What the next life of a restored till writes for an entry of its branch: what was earned is head office's to give, what
+/// was spent or taken is owed, what only moved rights is settled and not written.
+pub fn again(entry: &Entry) -> Option<Entry> {
+    let mut again = entry.clone();
+    match entry.kind {
+        EntryKind::Accrue => again.to = Some(Holder::Hub),
+        EntryKind::ReverseRedemption if entry.debt.is_none() => again.to = Some(Holder::Hub),
+        EntryKind::ReverseRedemption => {}
+        EntryKind::Redeem => again.debt = entry.debt.or(Some(DebtKind::Restored)),
+        EntryKind::ReverseAccrual => again.debt = entry.debt.or(Some(DebtKind::Clawback)),
+        _ => return None,
+    }
+    Some(again)
+}

@@ -45,6 +45,8 @@ pub struct Around<'a> {
 #[derive(Debug, Clone)]
 struct Reservation {
     record: ReservationRecord,
+    /// Made by an earlier life: it holds nothing here.
+    copied: bool,
     state: Basket,
 }
 
@@ -77,6 +79,8 @@ pub struct TillModel {
     incarnation: IncarnationId,
     purses: BTreeMap<(MemberId, String), Purse>,
     received: BTreeSet<EntryId>,
+    /// Of these, what may be lost again: the till could not say whether it was kept.
+    unsure: BTreeSet<EntryId>,
     baskets: BTreeMap<u64, Reservation>,
     /// What redemptions and confirmations spent, by the position that names them.
     spent: BTreeMap<u64, Vec<Entry>>,
@@ -85,6 +89,8 @@ pub struct TillModel {
     /// Redemptions below the floor: position, member, purse, units.
     floor: Vec<(u64, MemberId, String, i64)>,
     retired: bool,
+    /// Records of earlier lives written again here.
+    again: BTreeMap<EventId, u64>,
 }
 
 impl TillModel {
@@ -94,19 +100,31 @@ impl TillModel {
             incarnation,
             purses: BTreeMap::new(),
             received: BTreeSet::new(),
+            unsure: BTreeSet::new(),
             baskets: BTreeMap::new(),
             spent: BTreeMap::new(),
             undone: BTreeMap::new(),
             floor: Vec::new(),
             retired: false,
+            again: BTreeMap::new(),
         }
     }
 
-    /// Rights arrived; the same again changes nothing.
-    pub fn receive(&mut self, id: EntryId, entry: &Entry) {
+    /// Rights arrived; the same again changes nothing. `kept`: the till said that they are on its disk.
+    pub fn receive(&mut self, id: EntryId, entry: &Entry, kept: bool) {
+        if kept {
+            self.unsure.remove(&id);
+        } else if !self.received.contains(&id) {
+            self.unsure.insert(id);
+        }
         if self.received.insert(id) {
             self.shift(entry, entry.units);
         }
+    }
+
+    /// Whether everything that is counted here is certainly there.
+    pub fn is_sure(&self) -> bool {
+        self.unsure.is_empty()
     }
 
     /// Whether rights have arrived.
@@ -168,6 +186,11 @@ impl TillModel {
         around: &Around<'_>,
     ) -> Result<BTreeSet<&'static str>, Broken> {
         let mut by = BTreeSet::new();
+        if record.origin.is_some() {
+            self.copy(position, record)?;
+            by.insert("written again");
+            return Ok(by);
+        }
         self.open_basket(record, around, &mut by)?;
         self.choice(record, around, &mut by)?;
         let own = Holder::Terminal(self.incarnation);
@@ -199,6 +222,50 @@ impl TillModel {
         Ok(by)
     }
 
+    /// A record of an earlier life: its author gets and gives nothing by it.
+    fn copy(&mut self, position: u64, record: &Record) -> Result<(), Broken> {
+        let own = Holder::Terminal(self.incarnation);
+        for entry in &record.entries {
+            let (from, to) = movement(entry, own).map_err(|why| ("written again", format!("{entry:?}: {why}")))?;
+            if from == Side::Held(own) || to == Side::Held(own) {
+                return Err(("written again", format!("it moves what its author holds: {entry:?}")));
+            }
+        }
+        if let Some(origin) = &record.origin {
+            self.again.insert(EventId { incarnation: origin.incarnation, position: origin.position }, position);
+        }
+        let named = |id: &EventId| self.again.get(id).copied();
+        match &record.body {
+            Body::Redemption(_) => {
+                self.spent.insert(position, record.entries.clone());
+            }
+            Body::Reservation(made) => {
+                let basket = Reservation { record: made.clone(), copied: true, state: Basket::Open };
+                self.baskets.insert(position, basket);
+            }
+            Body::Release(release) => {
+                if let Some(basket) = named(&release.reservation).and_then(|named| self.baskets.get_mut(&named)) {
+                    basket.state = Basket::Released;
+                }
+            }
+            Body::Confirmation(confirmation) => {
+                if let Some(named) = named(&confirmation.reservation) {
+                    if let Some(basket) = self.baskets.get_mut(&named) {
+                        basket.state = Basket::Confirmed;
+                    }
+                    self.spent.insert(named, record.entries.clone());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where in this journal a record stands that an id names, also one of an earlier life.
+    fn resolve(&self, id: EventId) -> u64 {
+        if id.incarnation == self.incarnation { id.position } else { self.again.get(&id).copied().unwrap_or(0) }
+    }
+
     /// A confirmation spends what its basket holds: those units are free for it.
     fn open_basket(
         &mut self,
@@ -209,13 +276,13 @@ impl TillModel {
         let Body::Confirmation(ConfirmationRecord { reservation, late, .. }) = &record.body else { return Ok(()) };
         by.insert("baskets");
         let broken = |what: String| Err(("baskets", what));
-        let Some(basket) = self.baskets.get(&reservation.position).cloned() else {
+        let Some(basket) = self.baskets.get(&self.resolve(*reservation)).cloned() else {
             return broken(format!("{reservation} was never reserved"));
         };
         let fits = match basket.state {
             Basket::Released => *late,
             // A till that may be a copy spends nothing, but the discount has been given.
-            Basket::Open => !late || !around.sound,
+            Basket::Open => !late || !around.sound || basket.copied,
             Basket::Confirmed => false,
         };
         if !fits {
@@ -229,7 +296,7 @@ impl TillModel {
                 return broken(format!("{reservation} held {:?}, {:?} is spent", basket.record.chosen, record.entries));
             }
         }
-        let (asked, spent) = (units(&basket.record.chosen), units(&record.entries));
+        let (asked, spent) = (basket.record.redemption.units, units(&record.entries));
         if asked != spent {
             return broken(format!("{reservation} held {asked}, {spent} are spent"));
         }
@@ -265,7 +332,9 @@ impl TillModel {
             }
         }
         let purse = self.purses.get(&(first.member, first.purse.clone())).cloned().unwrap_or_default();
-        self.order(&purse, chosen, ended_by, around, record)?;
+        if self.is_sure() {
+            self.order(&purse, chosen, ended_by, around, record)?;
+        }
         by.insert("order of lots");
         let version = record.program_version.unwrap_or(0) as usize;
         let floors = version.checked_sub(1).and_then(|index| around.floors.get(index));
@@ -366,7 +435,8 @@ impl TillModel {
             Body::Release(release) => {
                 by.insert("baskets");
                 let own_clock = record.recorded_at_ms.max(around.heard_ms);
-                let Some(basket) = self.baskets.get_mut(&release.reservation.position) else {
+                let named = self.resolve(release.reservation);
+                let Some(basket) = self.baskets.get_mut(&named) else {
                     return Err(("baskets", format!("{} was never reserved", release.reservation)));
                 };
                 if basket.state != Basket::Open || !record.entries.is_empty() {
@@ -380,7 +450,7 @@ impl TillModel {
                 self.free_basket(&freed);
             }
             Body::Confirmation(confirmation) => {
-                let named = confirmation.reservation.position;
+                let named = self.resolve(confirmation.reservation);
                 if let Some(basket) = self.baskets.get_mut(&named) {
                     basket.state = Basket::Confirmed;
                 }
@@ -427,7 +497,7 @@ impl TillModel {
         }
         let here = reservation.chosen.iter().filter(|entry| entry.debt.is_none());
         here.for_each(|entry| self.reserve(entry, entry.units));
-        self.baskets.insert(position, Reservation { record: reservation.clone(), state: Basket::Open });
+        self.baskets.insert(position, Reservation { record: reservation.clone(), copied: false, state: Basket::Open });
         Ok(())
     }
 

@@ -81,7 +81,7 @@ pub fn check(
 ) -> Result<u64, Violation> {
     let mut checked = 0;
     for (incarnation, terminal) in terminals {
-        if oracles.lost(*incarnation).is_some() {
+        if oracles.had_other_lives(*incarnation) {
             continue;
         }
         let mut from = 1;

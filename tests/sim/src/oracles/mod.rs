@@ -10,9 +10,9 @@ pub mod ledger;
 use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_hub::core::{EntryView, TrialBalance};
-use counterfoil_protocol::entry::Entry;
-use counterfoil_protocol::id::{EntryId, Holder, IncarnationId};
-use counterfoil_protocol::record::{Body, Chain, Head, Record, chain_next, chain_start};
+use counterfoil_protocol::entry::{Entry, EntryKind};
+use counterfoil_protocol::id::{EntryId, EventId, Holder, IncarnationId};
+use counterfoil_protocol::record::{Body, Chain, Head, Origin, Record, chain_next, chain_start};
 use counterfoil_protocol::wire::v1::feed::HubEntry;
 
 use crate::model::office::Office;
@@ -57,10 +57,33 @@ struct Journal {
     /// By the line that is being written: the branch where there is one.
     model: TillModel,
     keys: BTreeMap<String, u64>,
+    /// The life that came after it.
+    succeeded_by: Option<IncarnationId>,
     /// Told to somebody by the till.
     acknowledged: u64,
     /// Told to the till by head office.
     at_head_office: u64,
+}
+
+impl Journal {
+    /// What was written at a position: once, or twice where the till came back with an older database.
+    fn lines(&self, position: u64) -> impl Iterator<Item = &Seen> {
+        let main = position.checked_sub(1).and_then(|at| self.records.get(at as usize));
+        let branch = self.branch.as_ref().and_then(|branch| {
+            let at = position.checked_sub(branch.lost.after + 1)?;
+            branch.records.get(at as usize)
+        });
+        main.into_iter().chain(branch)
+    }
+
+    /// What the disk has that survives.
+    fn surviving(&self) -> impl Iterator<Item = (u64, &Seen)> {
+        let (shared, branch) = match &self.branch {
+            Some(branch) => (branch.lost.after as usize, branch.records.as_slice()),
+            None => (self.records.len(), [].as_slice()),
+        };
+        (1..).zip(self.records[..shared].iter().chain(branch))
+    }
 }
 
 /// Everything the oracles know.
@@ -104,10 +127,18 @@ impl Oracles {
             branch: None,
             model: TillModel::new(incarnation),
             keys: BTreeMap::new(),
+            succeeded_by: None,
             acknowledged: 0,
             at_head_office: 0,
         };
         self.journals.insert(incarnation, journal);
+    }
+
+    /// A terminal goes on under another incarnation.
+    pub fn succeeds(&mut self, before: IncarnationId, incarnation: IncarnationId) {
+        self.its(before).succeeded_by = Some(incarnation);
+        self.doubtful.insert(before);
+        self.begins(incarnation);
     }
 
     fn its(&mut self, incarnation: IncarnationId) -> &mut Journal {
@@ -164,6 +195,10 @@ impl Oracles {
             if chain_next(before_chain, &record.to_bytes()) != chain {
                 return Err(Violation::new(5, format!("{incarnation}: the chain at {position} is not its record's")));
             }
+            if let Some(origin) = &record.origin {
+                self.written_again(origin, &record)?;
+            }
+            let journal = self.its(incarnation);
             let by = journal.model.record(position, &record, around).map_err(|(oracle, what)| {
                 Violation::new(2, format!("{incarnation}, record {position}, {oracle}: {what}"))
             })?;
@@ -183,6 +218,26 @@ impl Oracles {
             self.judged(1, "one record for a key");
         }
         Ok(())
+    }
+
+    /// A record of an earlier life written again says what it said, and moves nothing that was settled.
+    fn written_again(&mut self, origin: &Origin, record: &Record) -> Result<(), Violation> {
+        self.judged(1, "records written again");
+        let Some(first) = self.first_written(origin) else {
+            return Err(Violation::new(1, format!("nobody wrote {origin:?}: {record:?}")));
+        };
+        let due: Vec<Entry> = first.entries.iter().filter_map(model::again).collect();
+        let same_kind = std::mem::discriminant(&first.body) == std::mem::discriminant(&record.body);
+        if due != record.entries || !same_kind || first.recorded_at_ms != record.recorded_at_ms {
+            return Err(Violation::new(1, format!("{first:?} is written again as {record:?}")));
+        }
+        Ok(())
+    }
+
+    fn first_written(&self, origin: &Origin) -> Option<&Record> {
+        let journal = self.journals.get(&origin.incarnation)?;
+        let seen = journal.lines(origin.position).find(|seen| seen.chain == origin.chain)?;
+        Some(&seen.record)
     }
 
     /// How far the line that is being written has been seen.
@@ -206,11 +261,11 @@ impl Oracles {
         }
     }
 
-    /// A till received grants.
+    /// A till received grants, and said whether it kept them.
     ///
     /// # Errors
     /// When head office does not know of one.
-    pub fn received(&mut self, incarnation: IncarnationId, grants: &[HubEntry]) -> Result<(), Violation> {
+    pub fn received(&mut self, incarnation: IncarnationId, grants: &[HubEntry], kept: bool) -> Result<(), Violation> {
         for HubEntry { id, entry, .. } in grants {
             self.judged(2, "grants are head office's");
             if self.written.get(id) != Some(entry) {
@@ -223,7 +278,7 @@ impl Oracles {
                     format!("{incarnation} received grant {id}, which is for {:?}", entry.to),
                 ));
             }
-            self.its(incarnation).model.receive(*id, entry);
+            self.its(incarnation).model.receive(*id, entry, kept);
         }
         Ok(())
     }
@@ -285,6 +340,13 @@ impl Oracles {
         must_notice
     }
 
+    /// Whether a till came back with an older database, or is another life of one that did.
+    pub fn had_other_lives(&self, incarnation: IncarnationId) -> bool {
+        self.lost(incarnation).is_some()
+            || self.journals.get(&incarnation).is_some_and(|journal| journal.succeeded_by.is_some())
+            || self.journals.values().any(|journal| journal.succeeded_by == Some(incarnation))
+    }
+
     /// Whether a till came back with an older database.
     pub fn lost(&self, incarnation: IncarnationId) -> Option<Lost> {
         self.journals.get(&incarnation)?.branch.as_ref().map(|branch| branch.lost)
@@ -337,16 +399,10 @@ impl Oracles {
         Ok(())
     }
 
-    /// What a till may have written under an entry's id: once, or twice where it came back with an older database.
+    /// What a till may have written under an entry's id.
     fn candidates(&self, incarnation: IncarnationId, position: u64, index: u32) -> Vec<Entry> {
         let Some(journal) = self.journals.get(&incarnation) else { return Vec::new() };
-        let main = journal.records.get(position as usize - 1);
-        let branch = journal.branch.as_ref().and_then(|branch| {
-            let at = position.checked_sub(branch.lost.after + 1)?;
-            branch.records.get(at as usize)
-        });
-        let entry = |seen: &Seen| seen.record.entries.get(index as usize).cloned();
-        main.into_iter().chain(branch).filter_map(entry).collect()
+        journal.lines(position).filter_map(|seen| seen.record.entries.get(index as usize).cloned()).collect()
     }
 
     /// Head office is open again: everything it had posted is still there.
@@ -381,25 +437,46 @@ impl Oracles {
         Ok(())
     }
 
-    /// Law 1 at the end: every record that a till with a surviving disk acknowledged is at head office, entry by
-    /// entry, exactly once, and nothing else is. Law 4: what head office has for each till is what that till has.
+    /// Law 1 at the end: every record that stands on a surviving disk is at head office, entry by entry, exactly once,
+    /// where it was first written or where a later life wrote it again. Law 4: what head office has for each till is
+    /// what that till has. `there`: the chains of head office's journals.
     ///
     /// # Errors
     /// When something is missing or too much.
-    pub fn compare_books(&mut self) -> Result<(), Violation> {
-        let mut judged = 0;
-        for (incarnation, journal) in self.journals.iter().filter(|(_, journal)| journal.branch.is_none()) {
-            for (position, seen) in (1..).zip(&journal.records) {
-                for (id, _) in seen.record.entry_ids(*incarnation, position) {
-                    judged += 1;
-                    if !self.ledger.contains_key(&id.to_string()) {
-                        return Err(Violation::new(1, format!("entry {id} is not in head office's ledger")));
-                    }
+    pub fn compare_books(&mut self, there: &BTreeMap<EventId, Chain>) -> Result<(), Violation> {
+        let mut copies: BTreeMap<(EventId, Chain), Vec<(EventId, &Seen)>> = BTreeMap::new();
+        for (incarnation, journal) in &self.journals {
+            for (position, seen) in journal.surviving() {
+                if let Some(origin) = &seen.record.origin {
+                    let first = EventId { incarnation: origin.incarnation, position: origin.position };
+                    let here = EventId { incarnation: *incarnation, position };
+                    copies.entry((first, origin.chain)).or_default().push((here, seen));
                 }
             }
-            self.compare_holder(*incarnation, journal)?;
         }
-        *self.tally.entry((1, "every entry is posted")).or_default() += judged;
+        let mut judged = 0;
+        for (incarnation, journal) in &self.journals {
+            for (position, seen) in journal.surviving().filter(|(_, seen)| seen.record.origin.is_none()) {
+                let here = EventId { incarnation: *incarnation, position };
+                let written = [(here, seen)].into_iter();
+                let written = written.chain(copies.get(&(here, seen.chain)).into_iter().flatten().copied());
+                let arrived: Vec<_> = written.filter(|(id, seen)| there.get(id) == Some(&seen.chain)).collect();
+                if arrived.is_empty() {
+                    return Err(Violation::new(1, format!("record {here} is not at head office: {:?}", seen.record)));
+                }
+                judged += 1;
+                let posted: Vec<_> = arrived.iter().filter(|(id, seen)| self.is_posted(*id, seen)).collect();
+                let moves = arrived.iter().any(|(_, seen)| self.must_post(seen));
+                if posted.len() > 1 || (moves && posted.is_empty()) {
+                    let ids: Vec<String> = posted.iter().map(|(id, _)| id.to_string()).collect();
+                    return Err(Violation::new(1, format!("record {here} is posted as {ids:?}: {:?}", seen.record)));
+                }
+            }
+            if journal.branch.is_none() {
+                self.compare_holder(*incarnation, journal)?;
+            }
+        }
+        *self.tally.entry((1, "every record is at head office once")).or_default() += judged;
         let unfinished = self.office.unfinished();
         if !unfinished.is_empty() {
             return Err(Violation::new(4, format!("parts of entries were never posted: {unfinished:?}")));
@@ -407,9 +484,29 @@ impl Oracles {
         Ok(())
     }
 
+    /// Whether any of a record's entries is in the ledger under this id. Only what takes units that are nowhere may be
+    /// missing from it.
+    fn is_posted(&self, id: EventId, seen: &Seen) -> bool {
+        let mut ids = seen.record.entry_ids(id.incarnation, id.position);
+        ids.any(|(id, _)| self.ledger.contains_key(&id.to_string()))
+    }
+
+    fn must_post(&self, seen: &Seen) -> bool {
+        seen.record.entries.iter().any(|entry| entry.kind != EntryKind::ReturnRights)
+    }
+
     fn compare_holder(&self, incarnation: IncarnationId, journal: &Journal) -> Result<(), Violation> {
         let own = Holder::Terminal(incarnation);
         let mut due: BTreeMap<Place, i64> = BTreeMap::new();
+        if journal.succeeded_by.is_some() {
+            let left: i64 =
+                self.office.held().iter().filter(|(place, _)| place.holder == own).map(|(_, units)| units).sum();
+            return if left == 0 {
+                Ok(())
+            } else {
+                Err(Violation::new(4, format!("{incarnation} is settled and holds {left}")))
+            };
+        }
         for (member, purse, lot, units) in journal.model.everything() {
             due.insert(Place { holder: own, member, purse: purse.to_owned(), lot }, units);
         }
@@ -438,7 +535,7 @@ impl Oracles {
     /// Every sale that a till with a surviving disk committed, by its id.
     pub fn sales_due(&self) -> BTreeMap<String, u64> {
         let mut due = BTreeMap::new();
-        for (incarnation, journal) in self.journals.iter().filter(|(_, journal)| journal.branch.is_none()) {
+        for (incarnation, journal) in self.journals.iter().filter(|(whose, _)| !self.had_other_lives(**whose)) {
             let sales = (1u64..).zip(&journal.records).filter(|(_, seen)| matches!(seen.record.body, Body::Sale(_)));
             due.extend(sales.map(|(position, _)| (format!("{incarnation}-{position}"), 1)));
         }

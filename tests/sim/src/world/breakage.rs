@@ -141,21 +141,24 @@ impl World {
         }
         let Some(copy) = site.copy.take() else {
             site.copy = Some(Copy {
-                image: site.disk.image().without(MARKER),
+                image: site.disk.image(),
                 position: engine.head().position,
                 model: self.oracles.model(site.incarnation).clone(),
             });
             self.note(&format!("till {till}: a copy of its database is taken"));
             return Ok(());
         };
-        let marker_gone = self.rng.chance(200);
+        // The marker beside it stays, is gone, or is put back with the whole machine.
+        let whole = self.rng.chance(300);
+        let marker_gone = !whole && self.rng.chance(200);
         let marker = if marker_gone { None } else { self.tills[till].disk.read_file(MARKER) };
         let incarnation = self.tills[till].incarnation;
         let head = self.oracles.seen(incarnation);
         self.tills[till].loses_power = false;
         self.till_died(till);
-        self.tills[till].disk.restore(&copy.image.with(MARKER, marker));
-        self.count("older databases put back");
+        let image = if whole { copy.image } else { copy.image.with(MARKER, marker) };
+        self.tills[till].disk.restore(&image);
+        self.count(if whole { "older machines put back" } else { "older databases put back" });
         self.note(&format!("till {till}: its database is put back from {head} to {}", copy.position));
         let site = &mut self.tills[till];
         site.put_back = true;
@@ -164,7 +167,8 @@ impl World {
         site.sold.clear();
         site.baskets.clear();
         if copy.position < head {
-            site.must_notice = marker_gone | self.oracles.restored(incarnation, copy.position, site.pushed, copy.model);
+            let spent = self.oracles.restored(incarnation, copy.position, site.pushed, copy.model);
+            site.must_notice = marker_gone || (spent && !whole);
         }
         Ok(())
     }

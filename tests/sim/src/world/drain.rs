@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use counterfoil_hub::core::{HubError, SaleFilter};
-use counterfoil_protocol::record::Body;
+use counterfoil_protocol::id::{Digest, EventId, IncarnationId};
+use counterfoil_protocol::record::{Body, Chain};
 use counterfoil_protocol::wire::v1::feed::MemberStatus;
 use counterfoil_till::Standing;
 
@@ -77,9 +78,10 @@ impl World {
             && self.errands_done()
             && (0..self.tills.len()).all(|till| {
                 let site = &self.tills[till];
-                let sent = site.till.as_ref().is_some_and(|engine| {
-                    engine.acknowledged() == engine.head().position || self.oracles.lost(site.incarnation).is_some()
-                });
+                let sent = site
+                    .till
+                    .as_ref()
+                    .is_some_and(|engine| engine.acknowledged() == engine.head().position && !engine.succession_due());
                 sent && site.calls.is_empty() && !self.spool_waits(till)
             })
     }
@@ -101,7 +103,8 @@ impl World {
         self.absorb_hub()?;
         self.hear_how_far_head_office_came()?;
         self.balance()?;
-        self.oracles.compare_books()?;
+        let chains = self.chains_at_head_office()?;
+        self.oracles.compare_books(&chains)?;
         self.compare_sales()?;
         self.compare_receipts()?;
         self.compare_days()?;
@@ -115,6 +118,20 @@ impl World {
         Ok(())
     }
 
+    /// Head office's journals, as its database has them.
+    fn chains_at_head_office(&self) -> Result<BTreeMap<EventId, Chain>, Violation> {
+        let hub = self.office.hub.as_ref().expect("open after healing");
+        let read = || -> rusqlite::Result<BTreeMap<EventId, Chain>> {
+            let mut query = hub.connection().prepare("SELECT incarnation, position, chain FROM journal")?;
+            let rows = query.query_map([], |row| {
+                let position = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+                Ok((EventId { incarnation: IncarnationId(row.get(0)?), position }, Digest(row.get(2)?)))
+            })?;
+            rows.collect()
+        };
+        read().map_err(|error| Violation::new(5, format!("head office's journals cannot be read: {error}")))
+    }
+
     /// A push may have been kept and its answer never given.
     fn hear_how_far_head_office_came(&mut self) -> Result<(), Violation> {
         let hub = self.office.hub.as_ref().expect("open after healing");
@@ -123,7 +140,7 @@ impl World {
             let Some(site) = known else {
                 return Err(Violation::new(1, format!("head office knows a till that nobody enrolled: {terminal:?}")));
             };
-            let lost = self.oracles.lost(site.incarnation).is_some();
+            let lost = self.oracles.had_other_lives(site.incarnation);
             if terminal.posted != terminal.acknowledged || (terminal.backlog != 0 && !lost) {
                 return Err(Violation::new(1, format!("head office is not done: {terminal:?}")));
             }
@@ -160,9 +177,12 @@ impl World {
             }
         }
         // Of a till that came back with an older database head office has what reached it, of either branch.
-        for site in self.tills.iter().filter(|site| self.oracles.lost(site.incarnation).is_some()) {
-            there.retain(|id, _| !id.starts_with(&site.incarnation.to_string()));
+        let twice: Vec<&String> = there.iter().filter(|(_, count)| **count > 1).map(|(id, _)| id).collect();
+        if !twice.is_empty() {
+            return Err(Violation::new(1, format!("sales at head office twice: {twice:?}")));
         }
+        let of = |id: &str| id.rsplit_once('-').and_then(|(incarnation, _)| incarnation.parse().ok());
+        there.retain(|id, _| of(id).is_some_and(|incarnation| !self.oracles.had_other_lives(incarnation)));
         let due = self.oracles.sales_due();
         if there != due {
             let missing: Vec<&String> = due.keys().filter(|id| !there.contains_key(*id)).collect();
@@ -301,20 +321,20 @@ impl World {
         Ok(())
     }
 
-    /// A till that came back with an older database knows it by now, if anybody could tell it.
+    /// A till that came back with an older database has had another life by now, if anybody could tell it.
     fn check_standings(&mut self) -> Result<(), Violation> {
         for (till, site) in self.tills.iter().enumerate() {
             let engine = site.till.as_ref().expect("open after healing");
-            let behind = matches!(engine.standing(), Standing::Behind { .. });
             let lost = self.oracles.lost(site.incarnation);
             let should = lost.is_some_and(|lost| lost.at_head_office > lost.after);
-            if should && !behind {
+            if should || matches!(engine.standing(), Standing::Behind { .. }) {
                 return Err(Violation::new(
                     2,
-                    format!("till {till} has an older database and does not know it: {lost:?}"),
+                    format!("till {till} has an older database and goes on with it: {lost:?}, {:?}", engine.standing()),
                 ));
             }
         }
+        self.oracles.judged(2, "an older database has another life");
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use counterfoil_protocol::wire::v1::grant::{GrantAnswer, GrantRequest, PushAnswe
 
 use counterfoil_till::{CommandError, FeedError};
 
+use super::till_site::Asked;
 use super::{Event, Violation, World};
 
 /// How long a client waits for an answer beyond what it asked to be held.
@@ -36,6 +37,7 @@ pub(super) enum Purpose {
     Push(Ticket),
     Pull(Ticket, u64),
     Grant(u64),
+    Succeed,
 }
 
 /// A request on its way, and what its answer is for.
@@ -85,6 +87,7 @@ impl World {
                 return Ok(());
             }
         }
+        self.plan_succession(till);
         let life = self.tills[till].life;
         let due = self.tills[till].session.as_ref().and_then(|session| session.poll_timeout());
         let due_ms = due.map(|(due, _)| due.0.max(self.now_ms));
@@ -145,7 +148,7 @@ impl World {
         self.send(till, Purpose::Grant(question), "POST", GRANTS_PATH.to_owned(), body, TIMEOUT_MS)
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         till: usize,
         purpose: Purpose,
@@ -354,6 +357,11 @@ impl World {
             Purpose::Push(ticket) => session.handle_push_answer(ticket, result, now),
             Purpose::Pull(ticket, _) => session.handle_pull_answer(ticket, result.map(|more| more > 0), now),
             Purpose::Grant(question) => return self.rights_failed(till, question),
+            Purpose::Succeed => {
+                self.tills[till].succession_planned = false;
+                self.plan_succession(till);
+                return Ok(());
+            }
         }
         self.drive_session(till)
     }
@@ -426,7 +434,7 @@ impl World {
                 self.hears(till, page.hub_time_ms);
                 let done = self.with_till(till, |engine, _| engine.apply_page(&page).map_err(taken))?;
                 // A page that could not be kept may be kept in part: what was granted may be counted on all the same.
-                self.oracles.received(incarnation, &grants)?;
+                self.oracles.received(incarnation, &grants, matches!(done, Asked::Done(_)))?;
                 self.note(&format!("till {till}: a page of {} changes", page.changes.len()));
                 match done.done() {
                     Some(_) => {
@@ -439,12 +447,13 @@ impl World {
                     None => self.session_failed(till, purpose, "the page could not be kept"),
                 }
             }
+            Purpose::Succeed => self.take_next_life(till, body),
             Purpose::Grant(question) => {
                 let answer: GrantAnswer = decode(body)?;
                 let incarnation = self.tills[till].incarnation;
                 self.hears(till, answer.hub_time_ms);
                 let done = self.with_till(till, |engine, _| engine.apply_grants(&answer).map_err(taken))?;
-                self.oracles.received(incarnation, &answer.grants)?;
+                self.oracles.received(incarnation, &answer.grants, matches!(done, Asked::Done(_)))?;
                 let units: i64 = answer.grants.iter().map(|grant| grant.entry.units).sum();
                 self.note(&format!("till {till}: {} grants of {units} units", answer.grants.len()));
                 if !answer.grants.is_empty() {
@@ -462,13 +471,13 @@ impl World {
     }
 
     /// Head office's time reaches a till, which may forget it again.
-    fn hears(&mut self, till: usize, time_ms: i64) {
+    pub(super) fn hears(&mut self, till: usize, time_ms: i64) {
         let heard = &mut self.tills[till].heard_ms;
         heard.0 = heard.0.max(time_ms);
     }
 
     /// And this run of its process knows it.
-    fn has_heard(&mut self, till: usize, time_ms: i64) {
+    pub(super) fn has_heard(&mut self, till: usize, time_ms: i64) {
         let heard = &mut self.tills[till].heard_ms;
         heard.1 = heard.1.max(time_ms);
     }
@@ -480,6 +489,7 @@ impl World {
         {
             self.with_till(till, |engine, _| engine.note_hub_head(known))?;
         }
+        self.note(&format!("till {till}: refused: {:?}", refusal.kind));
         let failure = if matches!(refusal.kind, RefusalKind::Busy) {
             Failure::Link(refusal.detail)
         } else {
@@ -501,7 +511,7 @@ fn headers_incarnation(exchange: &Exchange) -> counterfoil_protocol::id::Incarna
     exchange.headers.incarnation
 }
 
-fn decode<'b, T: minicbor::Decode<'b, ()>>(body: &'b [u8]) -> Result<T, Violation> {
+pub(super) fn decode<'b, T: minicbor::Decode<'b, ()>>(body: &'b [u8]) -> Result<T, Violation> {
     minicbor::decode(body)
         .map_err(|error| Violation::new(0, format!("head office signed what does not decode: {error}")))
 }

@@ -10,6 +10,7 @@ mod cashier;
 mod drain;
 mod life;
 mod line;
+mod lives;
 mod office;
 mod paper;
 mod queue;
@@ -104,6 +105,8 @@ pub enum Sabotage {
     ReverseTwice,
     /// Tills spend although they know that their database is old.
     SpendWhileBehind,
+    /// Tills that know that their database is old never ask for another life.
+    NoSuccession,
     /// Nobody writes the logs again after a database is opened.
     LogNotSettled,
     /// A till's disk says that it synced, and did not.
@@ -207,6 +210,7 @@ enum Event {
     TimedOut { exchange: u64 },
     Session { till: usize, life: u64 },
     GrantDeadline { till: usize, life: u64, question: u64 },
+    Succeed { till: usize, life: u64 },
     WakePolls,
     PollOver { exchange: u64 },
     Fault,
@@ -338,6 +342,7 @@ impl World {
             Event::TimedOut { exchange } => self.time_out(exchange),
             Event::Session { till, life } => self.session_timeout(till, life),
             Event::GrantDeadline { till, life, question } => self.grant_deadline(till, life, question),
+            Event::Succeed { till, life } => self.ask_for_next_life(till, life),
             Event::WakePolls => self.wake_polls(),
             Event::PollOver { exchange } => self.poll_over(exchange),
             Event::Fault => self.fault(),

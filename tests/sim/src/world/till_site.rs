@@ -74,6 +74,10 @@ pub(super) struct TillSite {
     pub(super) copy: Option<Copy>,
     /// The highest position ever put into a segment.
     pub(super) pushed: u64,
+    /// Which life of the terminal.
+    pub(super) lives: u32,
+    /// Another one is being asked for.
+    pub(super) succession_planned: bool,
     /// An older database was put back.
     pub(super) put_back: bool,
     /// And the till must know it: what it held was spent since then, or the marker is gone.
@@ -94,10 +98,11 @@ pub(super) struct TillSite {
 
 impl TillSite {
     /// Nobody waits for head office any more.
-    fn forget_questions(&mut self) {
+    pub(super) fn forget_questions(&mut self) {
         self.questions.clear();
         self.calls.iter_mut().for_each(|call| call.waits = false);
         self.session_due_ms = None;
+        self.succession_planned = false;
     }
 }
 
@@ -224,6 +229,8 @@ impl World {
             loses_power: false,
             copy: None,
             pushed: 0,
+            lives: 1,
+            succession_planned: false,
             put_back: false,
             must_notice: false,
             calls: Vec::new(),
@@ -238,7 +245,7 @@ impl World {
         self.connect(index)
     }
 
-    fn connect(&mut self, index: usize) -> Result<(), Violation> {
+    pub(super) fn connect(&mut self, index: usize) -> Result<(), Violation> {
         let now = self.now();
         let seed = self.rng.bits();
         let site = &mut self.tills[index];
@@ -290,6 +297,7 @@ impl World {
 
     /// Shows the oracles what a till committed since they last looked.
     pub(super) fn absorb(&mut self, index: usize) -> Result<(), Violation> {
+        self.begin_next_life(index);
         let site = &self.tills[index];
         let incarnation = site.incarnation;
         let Some(till) = site.till.as_ref() else { return Ok(()) };
@@ -344,6 +352,8 @@ impl World {
             let least = model.spendable(member, &purse.purse, certain, wall.max(heard));
             let (least, most) = if !may {
                 (0, 0)
+            } else if !model.is_sure() {
+                (0, most)
             } else if purse.debt > 0 {
                 // What baskets hold comes off what is left after the debt.
                 (least.min(purse.balance - model.reserved(member, &purse.purse)).max(0), most.min(purse.balance))
@@ -500,6 +510,7 @@ impl World {
 
     /// Everything that must be true of a till that has just been opened.
     fn till_is_open(&mut self, index: usize) -> Result<(), Violation> {
+        self.begin_next_life(index);
         let site = &self.tills[index];
         let till = site.till.as_ref().expect("opened just now");
         let (incarnation, head) = (site.incarnation, till.head());
