@@ -18,12 +18,4 @@ CREATE TABLE undone (
 CREATE INDEX undone_by_sale    ON undone (sale_incarnation, sale_position) WHERE sale_incarnation IS NOT NULL;
 CREATE INDEX undone_by_receipt ON undone (receipt_number, store, lane);
 
--- What was redeemed or reserved under a basket's reference: given back with its goods.
-CREATE TABLE basket_redemption (
-    bucket      INTEGER NOT NULL, -- of the journal that tells it
-    incarnation BLOB    NOT NULL,
-    position    INTEGER NOT NULL,
-    sale_ref    TEXT    NOT NULL,
-    PRIMARY KEY (bucket, incarnation, position)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX basket_redemption_by_ref ON basket_redemption (bucket, incarnation, sale_ref);
+CREATE INDEX redemption_by_basket ON redemption (terminal, sale_ref) WHERE sale_ref IS NOT NULL;

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use counterfoil_ledger::{Exception, ExceptionKind, Undoing, undoing_entries};
-use counterfoil_protocol::entry::{Entry, EntryKind, Lot};
+use counterfoil_ledger::{Exception, ExceptionKind, LedgerView as _, Undoing, debt_exception, undoing_entries};
+use counterfoil_protocol::entry::{DebtKind, Entry, EntryKind, Lot};
 use counterfoil_protocol::id::{EventId, IncarnationId, MemberId};
-use counterfoil_protocol::program::UnlinkedReturn;
+use counterfoil_protocol::program::{Program, ReturnPolicy, ReturnedReward, UnlinkedReturn};
 use counterfoil_protocol::record::{Body, Record, SaleRecord, VoidRecord};
 use counterfoil_protocol::returns::{back, given};
 use counterfoil_protocol::sale::{Sale, SaleKind};
@@ -52,7 +52,7 @@ impl Act<'_> {
         }
         let number = &sale.sale.receipt_number;
         let Some(original) = &sale.sale.original else {
-            if self.unlinked_policy(record)? == UnlinkedReturn::Exception && record.entries.is_empty() {
+            if self.return_policy(record)?.unlinked == UnlinkedReturn::Exception && record.entries.is_empty() {
                 let reason = format!("return {number} names no sale: nothing was taken back");
                 self.write_unlinked(incarnation, event, reason)?;
             }
@@ -69,7 +69,7 @@ impl Act<'_> {
         self.note_undone(event, false, &named, found)?;
         match found {
             Some(sale) => self.settle_sale(sale, Some(event)),
-            None if self.unlinked_policy(record)? == UnlinkedReturn::Ignore => Ok(()),
+            None if self.return_policy(record)?.unlinked == UnlinkedReturn::Ignore => Ok(()),
             None => {
                 let Named { store, lane, receipt_number, .. } = named;
                 let reason = format!(
@@ -120,15 +120,7 @@ impl Act<'_> {
             .and_then(|mut query| {
                 query
                     .query_map((number, &incarnation.store, &incarnation.lane), |row| {
-                        Ok((
-                            row.get(0)?,
-                            row.get(1)?,
-                            row.get(2)?,
-                            row.get(3)?,
-                            row.get(4)?,
-                            row.get(5)?,
-                            row.get(6)?,
-                        ))
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
                     })?
                     .collect()
             })
@@ -162,24 +154,10 @@ impl Act<'_> {
         Ok(())
     }
 
-    /// Notes what was redeemed under a basket's reference.
-    pub(super) fn note_basket(&self, event: EventId, sale_ref: Option<&String>) -> Result<(), HubError> {
-        let Some(sale_ref) = sale_ref else { return Ok(()) };
-        self.tx
-            .prepare_cached(
-                "INSERT OR IGNORE INTO basket_redemption (bucket, incarnation, position, sale_ref) VALUES (?1, ?2, ?3, ?4)",
-            )
-            .and_then(|mut insert| {
-                let bucket = bucket_of(event.incarnation);
-                insert.execute((bucket, event.incarnation.0, signed(event.position), sale_ref))
-            })
-            .doing("noting what was redeemed for a basket")?;
-        Ok(())
-    }
-
-    /// What the program says of returns without their sale: the one the till went by, else the one in force.
-    fn unlinked_policy(&self, record: &Record) -> Result<UnlinkedReturn, HubError> {
-        let read = |program: Result<Option<counterfoil_protocol::program::Program>, HubError>| match program {
+    /// What the program says of returns: the one the till went by, else the one in force.
+    fn return_policy(&self, record: &Record) -> Result<ReturnPolicy, HubError> {
+        // A program that this hub cannot read says nothing.
+        let read = |program: Result<Option<Program>, HubError>| match program {
             Err(HubError::Database { .. }) => Ok(None),
             other => other,
         };
@@ -191,7 +169,7 @@ impl Act<'_> {
             Some(program) => Some(program),
             None => read(self.program_in_force())?,
         };
-        Ok(program.map(|program| program.returns().unlinked).unwrap_or_default())
+        Ok(program.map(|program| *program.returns()).unwrap_or_default())
     }
 
     fn unlinked_id(event: EventId) -> String {
@@ -315,9 +293,10 @@ impl Act<'_> {
         let Some((record, original)) = self.sale_record(sale)? else { return Ok(()) };
         let undone = self.undone_of(sale)?;
         let is_void = undone.iter().any(|one| one.is_void);
-        let mut returns: Vec<Sale> = Vec::new();
+        let (mut returns, mut is_shared): (Vec<Sale>, bool) = (Vec::new(), false);
         for one in undone.iter().filter(|one| !one.is_void) {
             if let Some((_, returned)) = self.sale_record(one.event)? {
+                is_shared |= returned.settles.is_none();
                 returns.push(returned.sale);
             }
         }
@@ -340,6 +319,9 @@ impl Act<'_> {
             };
             self.write_undoing(sale, cause, &undoing)?;
         }
+        if is_shared && back.goods.is_all() {
+            self.give_rewards_back(sale, &record, &original)?;
+        }
         if back.is_over || (is_void && !returns.is_empty()) {
             self.write_over(sale, &original, is_void)?;
         }
@@ -358,9 +340,43 @@ impl Act<'_> {
             store: place.map(|incarnation| incarnation.store),
             ..RowContext::default()
         };
+        let raised = entries.iter().filter(|entry| entry.debt.is_some()).map(|entry| entry.units).sum();
         self.write_hub_rows(undoing.member, entries, &context)?;
         self.repay(undoing.member, &undoing.purse)?;
+        let mut left = Ledger(self.tx).debt(undoing.member, &undoing.purse, DebtKind::Clawback)?.min(raised);
+        left -= self.write_off_clawback(undoing.member, &undoing.purse, left)?;
+        if let Some(exception) = debt_exception(DebtKind::Clawback, &undoing.purse, left) {
+            let subject = cause.unwrap_or(sale);
+            let id = format!("{subject}.owed.{}", undoing.purse);
+            let bucket = bucket_of(subject.incarnation);
+            self.write_exception(bucket, &id, &exception, &subject.to_string(), context.store.as_deref())?;
+        }
         self.feed_state(undoing.member)
+    }
+
+    /// Everything of a sale is back, not all of it to the till that sold: what rewards took under its reference comes
+    /// back too, by their author.
+    fn give_rewards_back(&self, sale: EventId, record: &Record, original: &SaleRecord) -> Result<(), HubError> {
+        let Some(sale_ref) = &original.sale.sale_ref else { return Ok(()) };
+        if self.return_policy(record)?.reward == ReturnedReward::Keep {
+            return Ok(());
+        }
+        let Some(seller) = self.incarnation(sale.incarnation)? else { return Ok(()) };
+        let redeemed: Vec<([u8; 16], i64)> = self
+            .tx
+            .prepare_cached(
+                "SELECT incarnation, position FROM redemption WHERE terminal = ?1 AND sale_ref = ?2
+                 AND state IN ('reserved', 'redeemed') ORDER BY incarnation, position",
+            )
+            .and_then(|mut query| {
+                query.query_map((&seller.terminal, sale_ref), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .doing("looking for what was redeemed under a sale's reference")?;
+        for (incarnation, position) in redeemed {
+            let redemption = EventId { incarnation: IncarnationId(incarnation), position: unsigned(position) };
+            self.order_reversal(redemption, &sale.to_string(), Some("the goods came back"))?;
+        }
+        Ok(())
     }
 
     /// Units taken back of a purse for a sale: by the records that undo it, and by head office, less what that gave back.
@@ -377,13 +393,12 @@ impl Act<'_> {
                 query.query_map(key, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
             })
             .doing("adding up what was taken back of a sale")?;
-        let mut add = |bytes: &[u8], units: i64, gives: bool| {
-            match minicbor::decode::<Entry>(bytes).map(|entry| entry.kind) {
+        let mut add =
+            |bytes: &[u8], units: i64, gives: bool| match minicbor::decode::<Entry>(bytes).map(|entry| entry.kind) {
                 Ok(EntryKind::ReverseAccrual) => taken += units,
                 Ok(EntryKind::Accrue) if gives => taken -= units,
                 _ => {}
-            }
-        };
+            };
         by_hub.iter().for_each(|(bytes, units)| add(bytes, *units, true));
         for event in undone {
             let by_till: Vec<(Vec<u8>, i64)> = self

@@ -3,7 +3,7 @@
 use counterfoil_protocol::entry::{Entry, EntryKind};
 use counterfoil_protocol::id::{EventId, Holder, MemberId};
 use counterfoil_protocol::identifier::Identifier;
-use counterfoil_protocol::record::{Body, SaleRecord, Source, VoidRecord};
+use counterfoil_protocol::record::{Body, RedemptionRecord, Rights, SaleRecord, Source, VoidRecord};
 use counterfoil_protocol::sale::{Line, LineKind, OriginalRef, Sale, SaleKind};
 use proptest::prelude::*;
 
@@ -119,7 +119,11 @@ fn a_return_without_its_sale_is_an_exception_where_the_program_says_so() {
     till.push(&mut hub);
     assert_eq!(exception_kinds(&hub), ["unlinked-return"]);
     for policy in ["ignore", "reverse-base"] {
-        let program = PROGRAM.replacen("{ \"program\"", &format!("{{ \"returns\": {{ \"unlinked\": \"{policy}\" }}, \"program\""), 1);
+        let program = PROGRAM.replacen(
+            "{ \"program\"",
+            &format!("{{ \"returns\": {{ \"unlinked\": \"{policy}\" }}, \"program\""),
+            1,
+        );
         let version = hub.publish_program(&program, 0, NOON_MS).unwrap().version;
         let mut made = record(return_body(2, 500, None, None), vec![]);
         made.program_version = Some(version);
@@ -127,6 +131,40 @@ fn a_return_without_its_sale_is_an_exception_where_the_program_says_so() {
         till.push(&mut hub);
         assert_eq!(exception_kinds(&hub).len(), 1, "{policy}");
     }
+    assert_sound(&hub);
+}
+
+#[test]
+fn rewards_come_back_by_their_author_when_everything_is_back_elsewhere() {
+    let mut hub = hub();
+    let ann = member(&mut hub, 1);
+    let (mut here, mut there) = (FakeTill::enrolled(&mut hub, 1), FakeTill::enrolled(&mut hub, 2));
+    here.sale(1, Some(ann), 30, here.holder());
+    let spent = RedemptionRecord {
+        member: ann,
+        reward: None,
+        purse: "points".into(),
+        units: 20,
+        rights: Rights::Held,
+        sale_ref: Some("basket".into()),
+        operator: None,
+    };
+    let entry = Entry { kind: EntryKind::Redeem, to: None, ..accrual(ann, 20, Holder::Hub) };
+    let redeemed = here.record(Body::Redemption(spent), vec![entry]);
+    let Body::Sale(mut sold) = sale_body(2, Some(ann), 10) else { unreachable!() };
+    sold.sale.sale_ref = Some("basket".into());
+    here.record(Body::Sale(sold), vec![accrual(ann, 10, Holder::Hub)]);
+    here.push(&mut hub);
+    let told = |till: &mut FakeTill, hub: &mut Hub| format!("{:?}", till.pull(hub)).matches("Reverse(").count();
+    assert_eq!(told(&mut here, &mut hub), 0);
+    there.record(return_body(7, 500, Some((&here.lane, 2)), None), vec![]);
+    there.push(&mut hub);
+    assert_eq!(told(&mut here, &mut hub), 0, "half of it is not all of it");
+    there.record(return_body(8, 500, Some((&here.lane, 2)), None), vec![]);
+    there.push(&mut hub);
+    assert_eq!(told(&mut here, &mut hub), 1);
+    let id = EventId { incarnation: here.incarnation(), position: redeemed };
+    assert_eq!(hub.redemption(id).unwrap().redemption_id, id.to_string());
     assert_sound(&hub);
 }
 
@@ -254,7 +292,9 @@ fn arrive(steps: &[Step], is_voided: bool, order: &[usize]) -> Outcome {
     }
     assert_sound(&hub);
     let held_here = held(&hub, ann, tills[0].holder());
-    (points(&hub, ann), held_here, held(&hub, ann, Holder::Hub), open_kinds(&hub))
+    // Whether something was owed for a moment is of the order; where it ends is not.
+    let kinds = open_kinds(&hub).into_iter().filter(|kind| kind != "debt").collect();
+    (points(&hub, ann), held_here, held(&hub, ann, Holder::Hub), kinds)
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
