@@ -36,7 +36,8 @@ impl Till {
         let place = self.place_of(sale)?.ok_or_else(unknown)?;
         let row = self.sale_at(place)?.ok_or_else(unknown)?;
         if row.is_return {
-            return Err(CommandError::Later { capability: "voiding a return" });
+            let why = "a return cannot be voided: sell the goods again, and their points are given again";
+            return Err(CommandError::InvalidRequest(why.to_owned()));
         }
         let reply = self.transact(|till| till.take_void(&row, None, call.source, call.idempotency, now))?;
         self.marked_up_to(reply.position)?;
