@@ -34,6 +34,13 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// The level that the till can come to now.
+    pub fn reachable(&self) -> i64 {
+        self.expected().saturating_add(self.available.max(0))
+    }
+}
+
 /// Units to grant so that the till comes to `target`; never more than is available.
 pub fn grant_units(ask: &Ask, target: i64) -> i64 {
     target.saturating_sub(ask.expected()).clamp(0, ask.available.max(0))

@@ -28,7 +28,7 @@ pub use habit::{AmountRule, LaneHabit, PastRedemption, habitual_costs, habitual_
 pub use plan::{Cost, Place, PlanInput, PlanOutput, plan};
 pub use post::{Poster, Posting, Row};
 pub use program::{PlaceOfSale, program_difference};
-pub use record::{ReadRecord, read_record, record_exceptions};
+pub use record::{ReadRecord, debt_exception, read_record, record_exceptions};
 pub use repay::repayments;
 pub use returns::{Undoing, undoing_entries};
 pub use view::{LedgerView, Slot};

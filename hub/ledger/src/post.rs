@@ -133,14 +133,14 @@ impl<'v, V: LedgerView> Poster<'v, V> {
     fn held(&self, holder: Holder, entry: &Entry) -> Result<i64, V::Error> {
         let slot = Slot { member: entry.member, purse: entry.purse.clone(), lot: entry.lot, holder };
         let planned = self.held.get(&slot).copied().unwrap_or(0);
-        Ok((self.view.held(&slot)? + planned).max(0))
+        Ok(self.view.held(&slot)?.saturating_add(planned).max(0))
     }
 
     /// How many units an account can still take: a debt no more than is owed, others all.
     fn payable(&self, credit: Account, entry: &Entry) -> Result<i64, V::Error> {
         let Account::Debt(kind) = credit else { return Ok(entry.units) };
         let planned = self.debts.get(&(entry.member, entry.purse.clone(), kind)).copied().unwrap_or(0);
-        Ok((self.view.debt(entry.member, &entry.purse, kind)? + planned).max(0))
+        Ok(self.view.debt(entry.member, &entry.purse, kind)?.saturating_add(planned).max(0))
     }
 
     fn row(&mut self, id: EntryId, entry: &Entry, debit: Account, credit: Account, units: i64) -> Result<(), V::Error> {
@@ -150,11 +150,13 @@ impl<'v, V: LedgerView> Poster<'v, V> {
             match account {
                 Account::Liability(_) => {
                     let slot = row.slot(account).expect("a liability account has a holder");
-                    *self.held.entry(slot).or_default() += sign * units;
+                    let planned: &mut i64 = self.held.entry(slot).or_default();
+                    *planned = planned.saturating_add(sign * units);
                 }
                 // A debt grows when it gives.
                 Account::Debt(kind) => {
-                    *self.debts.entry((entry.member, entry.purse.clone(), kind)).or_default() -= sign * units;
+                    let planned = self.debts.entry((entry.member, entry.purse.clone(), kind)).or_insert(0i64);
+                    *planned = planned.saturating_sub(sign * units);
                 }
                 _ => {}
             }

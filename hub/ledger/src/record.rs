@@ -52,7 +52,7 @@ pub fn record_exceptions(record: &Record) -> Vec<Exception> {
                 add(ExceptionKind::RuleFailed, format!("receipt {}: {failure}", sale.sale.receipt_number));
             }
         }
-        Body::Void(void) if void.sale_position.is_none() => {
+        Body::Void(void) if void.sale_position.is_none() && void.sale.is_none() => {
             add(
                 ExceptionKind::UnknownVoid,
                 format!("receipt {} was voided and its sale is not known at the till", void.voided_receipt),
@@ -67,12 +67,6 @@ pub fn record_exceptions(record: &Record) -> Vec<Exception> {
                 let number = document.receipt_number.as_deref().unwrap_or("without a number");
                 add(ExceptionKind::UnknownDocument, format!("{} {number}: {reason}", document.class));
             }
-        }
-        Body::Confirmation(confirmation) if confirmation.late => {
-            add(
-                ExceptionKind::LateConfirmation,
-                format!("{} was confirmed after it had ended: the discount had been given", confirmation.reservation),
-            );
         }
         Body::Void(_)
         | Body::Redemption(_)
@@ -90,18 +84,23 @@ pub fn record_exceptions(record: &Record) -> Vec<Exception> {
         add(ExceptionKind::ClockSuspect, format!("the till did not trust its clock on {}", record.business_date));
     }
     for entry in &record.entries {
-        match (entry.kind, entry.debt) {
-            (EntryKind::Redeem, Some(DebtKind::Floor)) => {
-                add(
-                    ExceptionKind::FloorRedemption,
-                    format!("{} {} were spent below the floor", entry.units, entry.purse),
-                );
-            }
-            (EntryKind::Redeem | EntryKind::ReverseAccrual, Some(_)) => {
-                add(ExceptionKind::Debt, format!("{} {} are owed: they had been spent", entry.units, entry.purse));
-            }
-            _ => {}
+        if (entry.kind, entry.debt) == (EntryKind::Redeem, Some(DebtKind::Floor)) {
+            let reason = format!("{} {} were spent below the floor", entry.units, entry.purse);
+            add(ExceptionKind::FloorRedemption, reason);
         }
     }
     found
+}
+
+/// What a record leaves owed once head office has paid what it could: nothing is said of what was paid at once. The floor
+/// is the retailer's risk and said with the record.
+pub fn debt_exception(kind: DebtKind, purse: &str, owed_units: i64) -> Option<Exception> {
+    let (kind, why) = match kind {
+        _ if owed_units <= 0 => return None,
+        DebtKind::Floor => return None,
+        DebtKind::Late => (ExceptionKind::LateConfirmation, "a redemption was confirmed after it had ended"),
+        DebtKind::Clawback => (ExceptionKind::Debt, "they were taken back after they had been spent"),
+        DebtKind::Restored => (ExceptionKind::Debt, "a till that was put back from an older copy had spent them"),
+    };
+    Some(Exception { kind, reason: format!("{owed_units} {purse} are owed: {why}") })
 }

@@ -17,3 +17,4 @@ mod metrics;
 pub mod server;
 mod settle;
 pub mod tls;
+mod upkeep;

@@ -148,11 +148,14 @@ async fn serve_until_signal(place: &DataDir, options: &Options) -> anyhow::Resul
     let running = Running::start(place, with_tls)?;
     let handle = Handle::new();
     tokio::spawn(stop_on_signal(handle.clone(), running.state.stopping.clone()));
+    let upkeep = tokio::spawn(crate::upkeep::run(running.state.clone()));
     let router = api::router(running.state.clone());
     let ready = ready(place, address, with_tls);
     let config = if with_tls { Some(tls_config(place, &running, options, address).await?) } else { None };
     announce(&ready, options.ready_file.as_deref())?;
     listen(listener, router, config, handle).await.context("the hub stopped listening")?;
+    running.state.stopping.cancel();
+    upkeep.await.context("head office's own work ended by a panic: report this")?;
     tracing::info!("stopped: everything answered is on disk");
     tokio::task::spawn_blocking(move || running.stop()).await.context("the hub did not stop in order")
 }

@@ -30,7 +30,7 @@ const fn later(method: &'static str, path: &'static str, capability: &'static st
 }
 
 /// All of them.
-pub const LATER: [Later; 21] = [
+pub const LATER: [Later; 20] = [
     later("DELETE", "/v1/members/{id}", "erasing a member"),
     later("GET", "/v1/members/{id}/document", "member documents"),
     later("POST", "/v1/members/tags", "tags in bulk"),
@@ -42,7 +42,6 @@ pub const LATER: [Later; 21] = [
     later("POST", "/v1/redemptions", "redemptions from other channels"),
     later("POST", "/v1/redemptions/{id}/confirm", "reservations from other channels"),
     later("POST", "/v1/redemptions/{id}/cancel", "reservations from other channels"),
-    later("POST", "/v1/redemptions/{id}/reverse", "reversing redemptions from other channels"),
     later("POST", "/v1/webhook-endpoints", "webhooks"),
     later("GET", "/v1/webhook-endpoints", "webhooks"),
     later("GET", "/v1/webhook-endpoints/{id}", "webhooks"),

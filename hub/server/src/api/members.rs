@@ -12,7 +12,7 @@ use super::body::{Params, Place, Posted, created, replied};
 use super::problem::{Problem, ProblemDocument};
 use super::state::AppState;
 use crate::clock::now_ms;
-use crate::core::{AdjustmentView, EntryView, Listing, MemberDraft, MemberPatch, MemberView};
+use crate::core::{AdjustmentView, EntryView, Listing, MemberDraft, MemberPatch, MemberView, WriteOffView};
 use crate::entropy;
 
 fn member_id(text: &str) -> Result<MemberId, Problem> {
@@ -142,6 +142,36 @@ pub async fn adjust(
     let job = move |hub: &mut crate::core::Hub| {
         let Adjustment { purse, amount, reason } = value;
         hub.adjust(member, &purse, amount, &reason, idempotency.as_ref(), now_ms())
+    };
+    Ok(created(state.desk.ask(job).await??))
+}
+
+/// Debt to be forgiven.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteOff {
+    /// In which purse.
+    pub purse: String,
+    /// Why; it stands in the books.
+    pub reason: String,
+}
+
+/// Forgives everything that a member owes in a purse.
+#[utoipa::path(post, path = "/v1/members/{id}/write-offs", tag = "members",
+    security(("api_key" = ["members:write"])), request_body = WriteOff,
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = WriteOffView), (status = 404, body = ProblemDocument,
+    content_type = "application/problem+json"), (status = 409, description = "nothing is owed", body = ProblemDocument,
+    content_type = "application/problem+json")))]
+pub async fn write_off(
+    _: Allowed<MembersWrite>,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Posted { value, idempotency }: Posted<WriteOff>,
+) -> Result<Response, Problem> {
+    let member = member_id(&id)?;
+    let job = move |hub: &mut crate::core::Hub| {
+        hub.write_off(member, &value.purse, &value.reason, idempotency.as_ref(), now_ms())
     };
     Ok(created(state.desk.ask(job).await??))
 }

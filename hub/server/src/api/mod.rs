@@ -13,6 +13,7 @@ mod members;
 mod probes;
 pub mod problem;
 pub mod program;
+mod redemptions;
 mod state;
 mod sync;
 
@@ -46,6 +47,9 @@ fn described() -> (Router<AppState>, OpenApi) {
         .routes(routes!(members::read, members::change))
         .routes(routes!(members::entries))
         .routes(routes!(members::adjust))
+        .routes(routes!(members::write_off))
+        .routes(routes!(redemptions::read))
+        .routes(routes!(redemptions::reverse))
         .routes(routes!(fleet::stores))
         .routes(routes!(fleet::put_store, fleet::read_store))
         .routes(routes!(fleet::terminals))

@@ -61,6 +61,7 @@ impl Act<'_> {
         let entries: Vec<String> = written.iter().map(|entry| entry.id.to_string()).collect();
         self.repay(member, purse)?;
         self.feed_state(member)?;
+        self.plan_soon(member)?;
         Ok(AdjustmentView {
             adjustment_id: entries.first().cloned().unwrap_or_default(),
             member_id: member.to_string(),

@@ -5,7 +5,7 @@
 
 use counterfoil_protocol::id::{EntryId, IdentifierHash, IncarnationId, MemberId};
 use counterfoil_protocol::limits::{BUCKET_COUNT, PAGE_ITEM_COUNT_MAX, SHARED_BUCKET};
-use counterfoil_protocol::wire::v1::feed::{Change, Cursor, HubEntry, IdentityRow, Page};
+use counterfoil_protocol::wire::v1::feed::{Change, Cursor, HubEntry, IdentityRow, Page, RetireOrder};
 
 use super::act::{Act, signed, unsigned};
 use super::error::{Doing as _, HubError};
@@ -56,7 +56,21 @@ impl Act<'_> {
         self.append_feed(SHARED_BUCKET, "store", store.as_bytes(), None, None, Some(store))
     }
 
-    fn append_feed(
+    /// A till is asked to give everything back and stop.
+    pub(super) fn feed_retire(&self, to: IncarnationId) -> Result<(), HubError> {
+        self.append_feed(SHARED_BUCKET, "retire", &to.0, None, Some(to), None)
+    }
+
+    /// What a row of the feed was about is over.
+    pub(super) fn remove_feed(&self, bucket: u8, kind: &str, subject: &[u8]) -> Result<(), HubError> {
+        self.tx
+            .prepare_cached("DELETE FROM feed WHERE bucket = ?1 AND kind = ?2 AND subject = ?3")
+            .and_then(|mut delete| delete.execute((bucket, kind, subject)))
+            .doing("removing a row of the feed")?;
+        Ok(())
+    }
+
+    pub(super) fn append_feed(
         &self,
         bucket: u8,
         kind: &str,
@@ -66,10 +80,7 @@ impl Act<'_> {
         store: Option<&str>,
     ) -> Result<(), HubError> {
         let position = self.next(bucket, "feed_position")?;
-        self.tx
-            .prepare_cached("DELETE FROM feed WHERE bucket = ?1 AND kind = ?2 AND subject = ?3")
-            .and_then(|mut delete| delete.execute((bucket, kind, subject)))
-            .doing("replacing a row of the feed")?;
+        self.remove_feed(bucket, kind, subject)?;
         self.tx
             .prepare_cached(
                 "INSERT INTO feed (bucket, position, kind, subject, member, incarnation, store)
@@ -116,7 +127,7 @@ impl Act<'_> {
         }
         Ok(Page {
             cursor: cursor.to_text(),
-            epoch: self.own.epoch,
+            epoch: self.own.epoch(),
             includes_position: reader.posted,
             changes,
             more,
@@ -177,9 +188,15 @@ impl Act<'_> {
                 let id = parse(&String::from_utf8_lossy(&row.subject), "entry id")?;
                 self.hub_entry(id, member)?.map(Change::Grant)
             }
+            "recall" => self.recall_of(member, reader.id, &row.subject)?.map(Change::Recall),
+            "reverse" => self.reverse_order(&row.subject)?.map(Change::Reverse),
             "program" => {
                 let version = u64::from_be_bytes(fixed(&row.subject)?);
                 Some(Change::Program(self.published(version)?))
+            }
+            "retire" => {
+                let reason = self.retire_asked(&reader.terminal)?;
+                reason.map(|reason| Change::Retire(RetireOrder { incarnation: reader.id, reason }))
             }
             "store" => Some(Change::Store(self.store_settings(&String::from_utf8_lossy(&row.subject))?)),
             _ => None,

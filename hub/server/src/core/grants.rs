@@ -1,4 +1,7 @@
 //! Grants: spend rights for a till, to a target level, from what head office holds and nothing else.
+//!
+//! What head office does not hold and other tills do is asked back from them, so that the next question finds it: the
+//! member stands at the till that asks.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +9,7 @@ use counterfoil_ledger::{Ask, LedgerView as _, grant_entries, grant_units, look_
 use counterfoil_protocol::entry::Lot;
 use counterfoil_protocol::id::{Holder, IncarnationId, MemberId};
 use counterfoil_protocol::limits::ENTRY_UNITS_MAX;
+use counterfoil_protocol::program::Share;
 use counterfoil_protocol::time::{Date, StoreCalendar};
 use counterfoil_protocol::wire::v1::feed::{Cursor, MemberStatus};
 use counterfoil_protocol::wire::v1::grant::{GrantAnswer, GrantRequest, Subject, Want};
@@ -15,6 +19,7 @@ use super::act::Act;
 use super::error::{Doing as _, HubError};
 use super::incarnations::Incarnation;
 use super::ledger::Ledger;
+use super::plan::IN_REACH_MS;
 
 impl Act<'_> {
     /// Answers a question for rights: who it is, how it stands, and what is granted now.
@@ -53,9 +58,14 @@ impl Act<'_> {
             return Ok(answer);
         }
         self.watch(member, &reader)?;
-        if row.status == MemberStatus::Active {
+        if row.status == MemberStatus::Active && self.may_grant()? {
             for (purse, target) in self.targets(&reader, member, request)? {
-                self.grant(&reader, member, &purse, &self.ask(&reader, member, &purse, request)?, target)?;
+                let ask = self.ask(&reader, member, &purse, request)?;
+                self.grant(&reader, member, &purse, &ask, target)?;
+                self.recall_missing(&reader, member, &purse, target.saturating_sub(ask.reachable()))?;
+                if target > 0 {
+                    self.hold_plan(member)?;
+                }
             }
         }
         answer.state = self.member_state(member)?;
@@ -75,13 +85,21 @@ impl Act<'_> {
             return Ok(BTreeMap::from([(purse.clone(), (*target).clamp(0, ENTRY_UNITS_MAX))]));
         };
         let Some(program) = self.program_in_force()? else { return Ok(BTreeMap::new()) };
+        // Then rights come only when a redemption asks for them.
+        if program.offline().share == Share::None {
+            return Ok(BTreeMap::new());
+        }
         let mut costs: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for reward in program.rewards() {
             costs.entry(reward.cost_purse.clone()).or_default().push(reward.cost_units);
         }
         let mut targets = BTreeMap::new();
         for (purse, costs) in costs {
-            let target = look_up_target(&self.ask(reader, member, &purse, request)?, costs);
+            let mut ask = self.ask(reader, member, &purse, request)?;
+            let elsewhere = self.held_elsewhere(reader, member, &purse)?;
+            let elsewhere = elsewhere.iter().map(|(_, units)| *units).fold(0, i64::saturating_add);
+            ask.available = ask.available.saturating_add(elsewhere);
+            let target = look_up_target(&ask, costs);
             targets.insert(purse, target);
         }
         Ok(targets)
@@ -116,6 +134,47 @@ impl Act<'_> {
             granted,
             available,
         })
+    }
+
+    /// Other tills that can give something back now, with what they hold that could be spent; who has most comes first.
+    fn held_elsewhere(
+        &self,
+        reader: &Incarnation,
+        member: MemberId,
+        purse: &str,
+    ) -> Result<Vec<(IncarnationId, i64)>, HubError> {
+        let mut held = Vec::new();
+        for (id, units) in self.spendable_at_tills(member, purse)? {
+            let Some(life) = self.incarnation(id)?.filter(|life| life.id != reader.id && !life.is_settled) else {
+                continue;
+            };
+            if life.last_seen_ms >= self.now_ms.saturating_sub(IN_REACH_MS) {
+                held.push((id, units));
+            }
+        }
+        held.sort_by_key(|(id, units)| (std::cmp::Reverse(*units), *id));
+        Ok(held)
+    }
+
+    /// Asks other tills for what is missing, no more.
+    fn recall_missing(
+        &self,
+        reader: &Incarnation,
+        member: MemberId,
+        purse: &str,
+        mut missing: i64,
+    ) -> Result<(), HubError> {
+        if missing <= 0 {
+            return Ok(());
+        }
+        for (id, units) in self.held_elsewhere(reader, member, purse)? {
+            let part = missing.min(units);
+            if part > 0 {
+                missing -= part;
+                self.recall(member, id, purse, units - part)?;
+            }
+        }
+        Ok(())
     }
 
     /// What head office holds and could spend today.
@@ -153,7 +212,8 @@ impl Act<'_> {
         let fresh = self
             .tx
             .prepare_cached(
-                "INSERT OR IGNORE INTO watched (bucket, member, incarnation, last_ms) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO watched (bucket, member, incarnation, last_ms) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET last_ms = excluded.last_ms WHERE last_ms < excluded.last_ms - 86400000",
             )
             .and_then(|mut insert| insert.execute((member.bucket(), member.0, reader.id.0, self.now_ms)))
             .doing("noting that a till asked for a member")?;

@@ -95,6 +95,8 @@ pub(super) fn parse_account(text: &str) -> Result<Account, HubError> {
 pub(super) struct RowContext {
     pub event: Option<EventId>,
     pub sale_position: Option<u64>,
+    /// Head office's own rows: the sale they belong to.
+    pub sale: Option<EventId>,
     pub store: Option<String>,
     pub business_date: Option<Date>,
     pub reason: Option<String>,
@@ -141,7 +143,7 @@ impl Act<'_> {
                     row.units,
                     account_text(row.debit),
                     account_text(row.credit),
-                    context.event.map(|event| event.incarnation.0),
+                    context.event.or(context.sale).map(|event| event.incarnation.0),
                     context.event.map(|event| signed(event.position)),
                     context.sale_position.map(signed),
                     context.store,
@@ -216,18 +218,28 @@ impl Act<'_> {
         entries: Vec<Entry>,
         reason: Option<&str>,
     ) -> Result<Vec<HubEntry>, HubError> {
+        let context = RowContext { reason: reason.map(str::to_owned), ..RowContext::default() };
+        self.write_hub_rows(member, entries, &context)
+    }
+
+    /// The same, with what stands beside the rows; their signatures aside.
+    pub(super) fn write_hub_rows(
+        &self,
+        member: MemberId,
+        entries: Vec<Entry>,
+        context: &RowContext,
+    ) -> Result<Vec<HubEntry>, HubError> {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        let (epoch, bucket) = (self.own.epoch, member.bucket());
+        let (epoch, bucket) = (self.own.epoch(), member.bucket());
         let sequence = self.next(bucket, "hub_sequence")?;
         let mut written = Vec::with_capacity(entries.len());
         for (index, entry) in (0u32..).zip(entries) {
             let id = EntryId::Hub { epoch, bucket, sequence, index };
             let signature = sign(&self.own.root, &HubEntry::signed_text(id, &entry));
             let row = Row::of_hub(id, entry.clone()).map_err(HubError::Entry)?;
-            let reason = reason.map(str::to_owned);
-            self.write_row(&row, &RowContext { reason, signature: Some(signature.0), ..RowContext::default() })?;
+            self.write_row(&row, &RowContext { signature: Some(signature.0), ..context.clone() })?;
             if let (Account::Liability(Holder::Hub), Account::Liability(Holder::Terminal(to))) = (row.debit, row.credit)
             {
                 self.note_granted(to, &entry)?;
@@ -238,7 +250,7 @@ impl Act<'_> {
         Ok(written)
     }
 
-    fn note_granted(&self, to: IncarnationId, entry: &Entry) -> Result<(), HubError> {
+    pub(super) fn note_granted(&self, to: IncarnationId, entry: &Entry) -> Result<(), HubError> {
         self.tx
             .prepare_cached(
                 "INSERT INTO granted (bucket, member, incarnation, purse, units) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -246,7 +258,8 @@ impl Act<'_> {
             )
             .and_then(|mut add| add.execute((entry.member.bucket(), entry.member.0, to.0, &entry.purse, entry.units)))
             .doing("adding up what was granted")?;
-        Ok(())
+        // What is given now is not asked back.
+        self.drop_recall(entry.member, to, &entry.purse)
     }
 
     /// Pays what a member owes in a purse from what head office holds of it.

@@ -11,29 +11,38 @@ mod adjust;
 mod books;
 mod days;
 mod enrol;
+mod epoch;
 mod error;
 mod exceptions;
+mod expire;
 mod feed;
 mod fleet;
+mod forget;
 mod grants;
 mod incarnations;
 mod ledger;
 mod members;
+mod origins;
 mod people;
+mod plan;
 mod post;
 mod profile;
 mod programs;
+mod recall;
+mod redemptions;
+mod returns;
+mod reverse;
 mod sales;
 mod schema;
+mod settle_incarnation;
+mod succession;
 mod sync;
 mod verify;
 mod views;
+mod write_off;
 
 #[cfg(test)]
 mod tests;
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use counterfoil_protocol::identifier::ProgramKey;
 use counterfoil_protocol::wire::sign::PublicKey;
@@ -64,6 +73,22 @@ pub struct Faults {
     pub grant_without_holding: bool,
     /// Posts every entry of a till a second time, under another id.
     pub post_twice: bool,
+    /// Settles a sale's returns anew each time, whatever was taken back of it before.
+    pub reverse_return_twice: bool,
+    /// Posts a record from every journal it comes in.
+    pub post_origins_twice: bool,
+    /// Leaves with a settled incarnation what it held.
+    pub settle_nothing: bool,
+    /// Ends units past their date that tills hold.
+    pub expire_granted: bool,
+    /// Posts a till's reversal of what head office has undone already.
+    pub reverse_twice: bool,
+    /// Asks again for rights that were given back.
+    pub keep_recalls: bool,
+    /// Panics while it posts a document.
+    pub panic_on_document: bool,
+    /// Grants while tills have not told what a lost head office gave.
+    pub grant_in_doubt: bool,
 }
 
 /// Head office.
@@ -125,9 +150,7 @@ impl Hub {
                     .into(),
             });
         }
-        let (epoch, program_key) = (unsigned(epoch), ProgramKey(program_key));
-        let programs = RefCell::new(BTreeMap::new());
-        let own = Own { root, root_key, program_key, epoch, root_certificate, programs };
+        let own = Own::new(root, ProgramKey(program_key), unsigned(epoch), root_certificate);
         Ok(Self { conn, own, faults: Faults::default() })
     }
 
@@ -148,7 +171,7 @@ impl Hub {
 
     /// Which life of this head office.
     pub fn epoch(&self) -> u64 {
-        self.own.epoch
+        self.own.epoch()
     }
 
     /// The certificate of the root key, PEM.

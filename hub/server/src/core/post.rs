@@ -4,14 +4,16 @@
 //! nothing is posted twice. A record that cannot be posted, for whatever reason, is kept as bytes with an exception
 //! and the journal moves on. Only a failing disk stops it; then the next push or start goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use counterfoil_ledger::{
-    Exception, ExceptionKind, PlaceOfSale, Poster, Posting, ReadRecord, Row, program_difference, read_record,
-    record_exceptions,
+    Exception, ExceptionKind, LedgerView as _, PlaceOfSale, Poster, Posting, ReadRecord, Row, debt_exception,
+    program_difference, read_record, record_exceptions,
 };
+use counterfoil_protocol::entry::{Account, DebtKind};
 use counterfoil_protocol::id::{EntryId, EventId, IncarnationId, MemberId};
-use counterfoil_protocol::record::{Body, Record, SaleRecord};
+use counterfoil_protocol::record::{Body, Record, ReturnReason, SaleRecord};
 use counterfoil_protocol::sale::SaleKind;
 
 use super::Hub;
@@ -66,13 +68,27 @@ impl Act<'_> {
             .prepare_cached("UPDATE incarnation SET posted_position = ?2 WHERE incarnation = ?1")
             .and_then(|mut update| update.execute((id.0, signed(*last))))
             .doing("moving a journal's posted position")?;
+        // A record of the batch may have ended it.
+        if let Some(settled) = self.incarnation(id)?.filter(|life| life.is_settled) {
+            self.settle(&settled)?;
+        }
         Ok(records.len() as u64)
+    }
+
+    /// The sale that a void undoes, as it stands in the books.
+    fn voided_sale(&self, incarnation: &Incarnation, record: &Record) -> Result<Option<EventId>, HubError> {
+        let Body::Void(void) = &record.body else { return Ok(None) };
+        let journal = record.origin.as_ref().map_or(incarnation.id, |origin| origin.incarnation);
+        let by_position = void.sale_position.map(|position| EventId { incarnation: journal, position });
+        void.sale.or(by_position).map(|named| self.meant(incarnation.id, named)).transpose()
     }
 
     /// Posts a record, or keeps it with an exception where our own tables refuse it.
     fn post_one(&self, incarnation: &Incarnation, position: u64, bytes: &[u8]) -> Result<(), HubError> {
         self.tx.execute_batch("SAVEPOINT record").doing("beginning to post a record")?;
-        let done = self.post_record(incarnation, position, bytes);
+        // A record that breaks an invariant must not keep its till's journal, or this process, from going on.
+        let done = catch_unwind(AssertUnwindSafe(|| self.post_record(incarnation, position, bytes)))
+            .unwrap_or_else(|_| Err(HubError::conflict("posting it broke an invariant of head office")));
         let undone = match done {
             Ok(()) => None,
             Err(error) if is_of_the_record(&error) => Some(error),
@@ -93,15 +109,29 @@ impl Act<'_> {
             ReadRecord::Unreadable(exception) => return self.write_exceptions(incarnation, position, &[exception]),
         };
         let event = EventId { incarnation: incarnation.id, position };
+        if self.posted_before(incarnation, position, &record)?.is_some() {
+            return self.feed_states_of(&record);
+        }
         let mut exceptions = record_exceptions(&record);
         let reprint = match &record.body {
             Body::Sale(sale) => self.reprint_of(incarnation, sale, &mut exceptions)?,
             _ => None,
         };
-        if reprint.is_none() {
+        if let Body::Sale(sale) = &record.body {
+            self.know_gift_cards(sale)?;
+        }
+        let undone = match &record.body {
+            Body::Reversal(reversal) => self.reversed_before(incarnation.id, reversal)?,
+            _ => None,
+        };
+        let posts = reprint.is_none() && undone.is_none();
+        exceptions.extend(undone);
+        if posts {
             let posting = self.plan(&record, event)?;
             exceptions.extend(posting.exceptions.iter().cloned());
             self.write_posting(incarnation, event, &record, &posting, &mut exceptions)?;
+        } else {
+            self.feed_states_of(&record)?;
         }
         match &record.body {
             Body::Sale(sale) => {
@@ -112,25 +142,70 @@ impl Act<'_> {
                 }
                 exceptions.extend(self.rules_differ(incarnation, &record, sale)?);
                 self.write_sale(incarnation, event, &record, sale, reprint)?;
-                exceptions.extend(self.unlinked_return(incarnation, &record, sale)?);
+                if let Some(member) = sale.member
+                    && reprint.is_none()
+                    && sale.sale.kind == SaleKind::Sale
+                    && !sale.sale.training
+                {
+                    self.count_at_terminal(member, &incarnation.terminal, false)?;
+                }
+                if reprint.is_none() {
+                    match sale.sale.kind {
+                        SaleKind::Sale => self.settle_waiting(incarnation, sale)?,
+                        SaleKind::Return => self.post_return(incarnation, event, &record, sale)?,
+                    }
+                }
             }
-            Body::Void(void) => self.write_void(incarnation, position, void.sale_position)?,
-            Body::Redemption(redemption) => self.note_member_at(redemption.member, &incarnation.store)?,
+            Body::Void(void) => {
+                let sale = self.voided_sale(incarnation, &record)?;
+                self.write_void(event, sale)?;
+                self.post_void(incarnation, event, &record, void, sale)?;
+            }
+            Body::Redemption(redemption) => {
+                self.note_member_at(redemption.member, &incarnation.store)?;
+                self.note_redemption(incarnation, event, redemption, Some(event))?;
+                self.count_at_terminal(redemption.member, &incarnation.terminal, true)?;
+                self.order_that_waited(&record, event)?;
+            }
             Body::DayClose(close) => self.write_day(incarnation, position, close)?,
             Body::PosTotals(totals) => self.write_pos_totals(incarnation, position, totals)?,
             Body::Reservation(reservation) => {
                 self.note_member_at(reservation.redemption.member, &incarnation.store)?;
+                self.note_redemption(incarnation, event, &reservation.redemption, None)?;
+                self.order_that_waited(&record, event)?;
             }
-            Body::CaptureGap(_)
-            | Body::Document(_)
-            | Body::Release(_)
-            | Body::Confirmation(_)
-            | Body::Reversal(_)
-            | Body::ReverseRequest(_)
-            | Body::RightsReturned(_)
-            | Body::Succession(_) => {}
+            Body::RightsReturned(returned) => {
+                if returned.reason == ReturnReason::Retired && record.origin.is_none() {
+                    self.retire_now(&incarnation.terminal)?;
+                }
+            }
+            Body::Release(release) => {
+                self.note_release(self.meant(incarnation.id, release.reservation)?, release.reason)?;
+            }
+            Body::Confirmation(confirmation) => {
+                let reservation = self.meant(incarnation.id, confirmation.reservation)?;
+                self.note_confirmation(reservation, event)?;
+                if let Some(row) = self.redemption_row(reservation)? {
+                    self.count_at_terminal(row.member, &incarnation.terminal, true)?;
+                }
+                self.carry_waiting_order(reservation)?;
+            }
+            Body::Reversal(reversal) => self.note_reversal(event, reversal)?,
+            Body::ReverseRequest(request) => {
+                let redemption = self.meant(incarnation.id, request.redemption)?;
+                self.order_reversal(redemption, &event.to_string(), request.reason.as_deref())?;
+            }
+            Body::Document(_) if self.faults.panic_on_document => panic!("a fault that was asked for"),
+            Body::CaptureGap(_) | Body::Document(_) | Body::Succession(_) => {}
         }
         self.write_exceptions(incarnation, position, &exceptions)
+    }
+
+    /// Nothing is new here of a record that is not posted. Its till counts it on top of the state that it has: it needs
+    /// one that includes the record.
+    fn feed_states_of(&self, record: &Record) -> Result<(), HubError> {
+        let members: BTreeSet<MemberId> = record.entries.iter().map(|entry| entry.member).collect();
+        members.into_iter().try_for_each(|member| self.feed_state(member))
     }
 
     fn plan(&self, record: &Record, event: EventId) -> Result<Posting, HubError> {
@@ -154,7 +229,10 @@ impl Act<'_> {
     ) -> Result<(), HubError> {
         let sale_position = match &record.body {
             Body::Sale(_) => Some(event.position),
-            Body::Void(void) => void.sale_position,
+            Body::Void(_) => {
+                let sale = self.voided_sale(incarnation, record)?;
+                sale.filter(|sale| sale.incarnation == event.incarnation).map(|sale| sale.position)
+            }
             _ => None,
         };
         let context = RowContext {
@@ -183,10 +261,32 @@ impl Act<'_> {
         for (member, purse) in &touched {
             self.repay(*member, purse)?;
         }
+        exceptions.extend(self.left_owed(posting)?);
         for member in members {
+            self.end_answered_recalls(member)?;
             self.note_member_at(member, &incarnation.store)?;
         }
         Ok(())
+    }
+
+    /// What a posting left owed after everything that pays at once.
+    fn left_owed(&self, posting: &Posting) -> Result<Vec<Exception>, HubError> {
+        let mut raised: BTreeMap<(MemberId, &str, DebtKind), i64> = BTreeMap::new();
+        for row in posting.rows.iter().filter(|row| row.part == 0) {
+            if let Account::Debt(kind) = row.debit {
+                let units = raised.entry((row.entry.member, row.entry.purse.as_str(), kind)).or_default();
+                *units = units.saturating_add(row.units);
+            }
+        }
+        let mut exceptions = Vec::new();
+        for ((member, purse, kind), units) in raised {
+            let mut left = Ledger(self.tx).debt(member, purse, kind)?.min(units);
+            if kind == DebtKind::Clawback {
+                left -= self.write_off_clawback(member, purse, left)?;
+            }
+            exceptions.extend(debt_exception(kind, purse, left));
+        }
+        Ok(exceptions)
     }
 
     /// A member was seen at a store: its tills keep it, and hear how it stands.
@@ -198,6 +298,7 @@ impl Act<'_> {
             )
             .and_then(|mut insert| insert.execute((member.bucket(), member.0, store, self.now_ms)))
             .doing("noting where a member was seen")?;
+        self.plan_soon(member)?;
         self.feed_state(member)
     }
 

@@ -70,59 +70,6 @@ impl Act<'_> {
         Ok(reprint)
     }
 
-    /// A return with a member whose sale is not here, or whose sale accrued and of which nothing was taken back.
-    pub(super) fn unlinked_return(
-        &self,
-        incarnation: &Incarnation,
-        record: &Record,
-        sale: &SaleRecord,
-    ) -> Result<Option<Exception>, HubError> {
-        if sale.sale.kind != SaleKind::Return || sale.sale.training || !record.entries.is_empty() {
-            return Ok(None);
-        }
-        let number = &sale.sale.receipt_number;
-        let exception = |reason: String| Ok(Some(Exception { kind: ExceptionKind::UnlinkedReturn, reason }));
-        let Some(original) = &sale.sale.original else {
-            return exception(format!("return {number} names no sale: nothing was taken back"));
-        };
-        let store = original.store.as_ref().unwrap_or(&incarnation.store);
-        let lane = original.lane.as_ref().unwrap_or(&incarnation.lane);
-        let found: Option<([u8; 16], i64, Option<[u8; 16]>)> = self
-            .tx
-            .prepare_cached(
-                "SELECT s.incarnation, s.position, s.member FROM sale s JOIN terminal t ON t.terminal = s.terminal
-                 WHERE t.store = ?1 AND t.lane = ?2 AND s.receipt_number = ?3 AND s.reprint_of IS NULL
-                 ORDER BY s.occurred_ms DESC LIMIT 1",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_row((store, lane, &original.receipt_number), |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                    })
-                    .optional()
-            })
-            .doing("looking for the sale of a return")?;
-        let Some((id, position, member)) = found else {
-            return exception(format!(
-                "return {number} names receipt {} of {store}, lane {lane}, which is not here: nothing was taken back",
-                original.receipt_number
-            ));
-        };
-        let Some(member) = member.map(MemberId) else { return Ok(None) };
-        let accrued = self
-            .tx
-            .prepare_cached(
-                "SELECT 1 FROM entry WHERE bucket = ?1 AND member = ?2 AND incarnation = ?3 AND position = ?4
-                 AND credit LIKE 'liability:%'",
-            )
-            .and_then(|mut query| query.exists((member.bucket(), member.0, id, position)))
-            .doing("looking for what a sale accrued")?;
-        if !accrued {
-            return Ok(None);
-        }
-        exception(format!("return {number} took nothing back of what receipt {} accrued", original.receipt_number))
-    }
-
     pub(super) fn write_sale(
         &self,
         incarnation: &Incarnation,
@@ -162,26 +109,23 @@ impl Act<'_> {
         }
     }
 
-    pub(super) fn write_void(
-        &self,
-        incarnation: &Incarnation,
-        position: u64,
-        sale: Option<u64>,
-    ) -> Result<(), HubError> {
+    /// Marks a sale as voided, whose journal may be of an earlier life of the void's terminal.
+    pub(super) fn write_void(&self, void: EventId, sale: Option<EventId>) -> Result<(), HubError> {
         let Some(sale) = sale else { return Ok(()) };
         let voided: Option<(Option<[u8; 16]>, String)> = self
             .tx
             .prepare_cached(
-                "UPDATE sale SET voided_by = ?4 WHERE bucket = ?1 AND incarnation = ?2 AND position = ?3
+                "UPDATE sale SET voided_by = ?4, voided_in = ?5 WHERE bucket = ?1 AND incarnation = ?2 AND position = ?3
                  AND voided_by IS NULL RETURNING member, kind",
             )
             .and_then(|mut update| {
-                let key = (incarnation.bucket(), incarnation.id.0, signed(sale), signed(position));
+                let (id, position) = (sale.incarnation, signed(sale.position));
+                let key = (bucket_of(id), id.0, position, signed(void.position), void.incarnation.0);
                 update.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()
             })
             .doing("marking a sale as voided")?;
         match voided {
-            Some((Some(member), kind)) if kind == "sale" && !self.was_training(incarnation.id, sale)? => {
+            Some((Some(member), kind)) if kind == "sale" && !self.was_training(sale.incarnation, sale.position)? => {
                 self.count_visit(MemberId(member), -1)
             }
             _ => Ok(()),
@@ -215,17 +159,29 @@ impl Act<'_> {
             member_id: sale.member.map(|member| member.to_string()),
             accrued: sale.awards,
             marks,
-            voided_by: row.voided_by.map(|void| EventId { incarnation: id, position: unsigned(void) }.to_string()),
+            voided_by: row
+                .voided_by
+                .map(|(within, position)| EventId { incarnation: within.unwrap_or(id), position }.to_string()),
             recorded_at: rfc3339_utc(record.recorded_at_ms),
             sale: sale.sale,
         })
     }
 }
 
+fn voided_by(
+    row: &rusqlite::Row<'_>,
+    position: usize,
+    journal: usize,
+) -> rusqlite::Result<Option<(Option<IncarnationId>, u64)>> {
+    let within = row.get::<_, Option<[u8; 16]>>(journal)?.map(IncarnationId);
+    Ok(row.get::<_, Option<i64>>(position)?.map(|position| (within, unsigned(position))))
+}
+
 struct SaleRow {
     store: String,
     terminal: String,
-    voided_by: Option<i64>,
+    /// The void's position, and its journal where that is noted.
+    voided_by: Option<(Option<IncarnationId>, u64)>,
     reprint_of: Option<String>,
 }
 
@@ -260,7 +216,7 @@ impl Hub {
             let found = act
                 .tx
                 .prepare_cached(
-                    "SELECT s.store, s.terminal, s.voided_by, s.reprint_of, t.lane
+                    "SELECT s.store, s.terminal, s.voided_by, s.reprint_of, t.lane, s.voided_in
                      FROM sale s JOIN terminal t ON t.terminal = s.terminal
                      WHERE s.bucket = ?1 AND s.incarnation = ?2 AND s.position = ?3",
                 )
@@ -268,7 +224,8 @@ impl Hub {
                     query
                         .query_row((bucket_of(id.incarnation), id.incarnation.0, signed(id.position)), |row| {
                             let (store, terminal) = (row.get(0)?, row.get(1)?);
-                            let row_of = SaleRow { store, terminal, voided_by: row.get(2)?, reprint_of: row.get(3)? };
+                            let row_of =
+                                SaleRow { store, terminal, voided_by: voided_by(row, 2, 5)?, reprint_of: row.get(3)? };
                             Ok((row_of, row.get(4)?))
                         })
                         .optional()
@@ -298,7 +255,8 @@ impl Act<'_> {
         wanted.and("s.member = ?", filter.member.map(|member| member.0.to_vec()));
         self.tx
             .prepare_cached(&format!(
-                "SELECT s.posted_ms, s.incarnation, s.position, t.lane, s.store, s.terminal, s.voided_by, s.reprint_of
+                "SELECT s.posted_ms, s.incarnation, s.position, t.lane, s.store, s.terminal, s.voided_by, s.reprint_of,
+                        s.voided_in
                  FROM sale s JOIN terminal t ON t.terminal = s.terminal
                  WHERE {} ORDER BY s.posted_ms, s.incarnation, s.position LIMIT ?",
                 wanted.conditions
@@ -307,7 +265,8 @@ impl Act<'_> {
                 query
                     .query_map(wanted.values(limit), |row| {
                         let (store, terminal) = (row.get(4)?, row.get(5)?);
-                        let found = SaleRow { store, terminal, voided_by: row.get(6)?, reprint_of: row.get(7)? };
+                        let found =
+                            SaleRow { store, terminal, voided_by: voided_by(row, 6, 8)?, reprint_of: row.get(7)? };
                         Ok((row.get(0)?, IncarnationId(row.get(1)?), unsigned(row.get(2)?), row.get(3)?, found))
                     })?
                     .collect()

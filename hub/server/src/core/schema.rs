@@ -14,8 +14,12 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "core", sql: include_str!("../../migrations/0001_core.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "core", sql: include_str!("../../migrations/0001_core.sql") },
+    Migration { number: 2, name: "rights", sql: include_str!("../../migrations/0002_rights.sql") },
+    Migration { number: 3, name: "lives", sql: include_str!("../../migrations/0003_lives.sql") },
+    Migration { number: 4, name: "returns", sql: include_str!("../../migrations/0004_returns.sql") },
+];
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT_MS: u64 = 5_000;

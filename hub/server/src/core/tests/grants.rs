@@ -77,7 +77,7 @@ fn a_till_retired_after_its_question_was_let_in_gets_nothing() {
     let ann = member(&mut hub, 1);
     hub.adjust(ann, "points", 1000, "welcome", None, NOON_MS).unwrap();
     let till = FakeTill::enrolled(&mut hub, 1);
-    hub.retire("north-1", NOON_MS).unwrap();
+    hub.retire("north-1", true, "broken", NOON_MS).unwrap();
     let request = GrantRequest {
         request_id: "q1".into(),
         subject: Subject::Member(ann),

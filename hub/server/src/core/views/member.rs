@@ -81,6 +81,54 @@ pub struct AdjustmentView {
     pub purses: Vec<PurseView>,
 }
 
+/// Debt forgiven by a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WriteOffView {
+    /// Whose debt.
+    pub member_id: String,
+    /// In which purse.
+    pub purse: String,
+    /// Units forgiven.
+    pub amount: i64,
+    /// Why.
+    pub reason: String,
+    /// Every entry that came of it.
+    pub entries: Vec<String>,
+    /// The member's purses after it.
+    pub purses: Vec<PurseView>,
+}
+
+/// A redemption, or a reservation for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RedemptionView {
+    /// `<incarnation>-<position>`.
+    pub redemption_id: String,
+    /// `reserved`, `redeemed`, `cancelled`, `timed-out` or `reversed`.
+    pub state: String,
+    /// Who spends.
+    pub member_id: String,
+    /// What for, where it is a reward of the program.
+    pub reward: Option<String>,
+    /// From which purse.
+    pub purse: String,
+    /// Units.
+    pub amount: i64,
+    /// `held`, `granted` or `floor`.
+    pub rights: String,
+    /// The POS's reference.
+    pub sale_ref: Option<String>,
+    /// Where.
+    pub store: String,
+    /// Which till.
+    pub terminal: String,
+    /// Who undid it: a record, or `hub`.
+    pub reversed_by: Option<String>,
+    /// `requested` while its till has not undone it yet.
+    pub reversal: Option<String>,
+    /// When head office posted it.
+    pub posted_at: String,
+}
+
 /// A row that could not be imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ImportReject {
