@@ -109,3 +109,18 @@ fn undoing_twice_is_caught() {
 fn spending_with_an_old_database_is_caught() {
     caught_in(Profile::Rights, Sabotage::SpendWhileBehind, 150, &[2]);
 }
+
+#[test]
+fn posting_a_later_lifes_copies_again_is_caught() {
+    caught_in(Profile::Rights, Sabotage::PostOriginsTwice, 150, &[1, 2, 3, 4]);
+}
+
+#[test]
+fn leaving_with_an_earlier_life_what_it_held_is_caught() {
+    caught_in(Profile::Rights, Sabotage::SettleNothing, 150, &[2, 4]);
+}
+
+#[test]
+fn going_on_with_an_old_database_is_caught() {
+    caught_in(Profile::Rights, Sabotage::NoSuccession, 150, &[1, 2]);
+}

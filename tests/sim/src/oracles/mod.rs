@@ -15,6 +15,7 @@ use counterfoil_protocol::id::{EntryId, EventId, Holder, IncarnationId};
 use counterfoil_protocol::record::{Body, Chain, Head, Origin, Record, chain_next, chain_start};
 use counterfoil_protocol::wire::v1::feed::HubEntry;
 
+use crate::model::dates::Day;
 use crate::model::office::Office;
 use crate::model::till::{Around, TillModel};
 use crate::model::{self, Place};
@@ -356,7 +357,7 @@ impl Oracles {
     ///
     /// # Errors
     /// When one of them is not a fact, or breaks a law.
-    pub fn posted(&mut self, entries: Vec<EntryView>) -> Result<(), Violation> {
+    pub fn posted(&mut self, entries: Vec<EntryView>, wall_ms: i64) -> Result<(), Violation> {
         for view in entries {
             if let Some(known) = self.ledger.get(&view.id) {
                 if *known != view {
@@ -382,6 +383,7 @@ impl Oracles {
                     (entry.clone(), !self.doubtful.contains(&incarnation))
                 }
                 EntryId::Hub { .. } => {
+                    self.ends_in_time(&row.entry, wall_ms)?;
                     if let Some(first) = self.written.insert(row.id, row.entry.clone())
                         && first != row.entry
                     {
@@ -397,6 +399,18 @@ impl Oracles {
             self.ledger.insert(view.id.clone(), view);
         }
         Ok(())
+    }
+
+    /// Head office ends units only when their last day is over.
+    fn ends_in_time(&mut self, entry: &Entry, wall_ms: i64) -> Result<(), Violation> {
+        if entry.kind != EntryKind::Expire {
+            return Ok(());
+        }
+        self.judged(2, "units end after their last day");
+        match entry.lot.expires {
+            Some(last) if Day::of(last) < Day(wall_ms.div_euclid(86_400_000)) => Ok(()),
+            _ => Err(Violation::new(2, format!("head office ends {entry:?} at {wall_ms}"))),
+        }
     }
 
     /// What a till may have written under an entry's id.

@@ -35,7 +35,7 @@ impl World {
             if self.now_ms > latest_ms {
                 return Err(Violation::new(1, format!("not drained after {DRAIN_MS} ms: {}", self.what_is_missing())));
             }
-            if !matches!(event, Event::Act { .. } | Event::Fault | Event::Administer) {
+            if !matches!(event, Event::Act { .. } | Event::Fault | Event::Administer | Event::HeadOfficeWorks) {
                 self.happen(event)?;
             }
             // Quiet for longer than the longest retry and a long poll: every till has seen everything.

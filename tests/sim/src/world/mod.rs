@@ -107,6 +107,14 @@ pub enum Sabotage {
     SpendWhileBehind,
     /// Tills that know that their database is old never ask for another life.
     NoSuccession,
+    /// Head office posts again what it has, when a later life writes it again.
+    PostOriginsTwice,
+    /// Head office leaves with an earlier life what it held.
+    SettleNothing,
+    /// Head office ends units past their date that tills hold.
+    ExpireGranted,
+    /// Head office undoes a redemption each time somebody asks.
+    HubReversesTwice,
     /// Nobody writes the logs again after a database is opened.
     LogNotSettled,
     /// A till's disk says that it synced, and did not.
@@ -221,6 +229,7 @@ enum Event {
     StartHub,
     DiskWell { till: Option<usize> },
     Administer,
+    HeadOfficeWorks,
 }
 
 /// The fleet.
@@ -316,6 +325,9 @@ impl World {
         if world.swarm.faults.pace_ms > 0 {
             world.plan_fault();
         }
+        if world.swarm.works {
+            world.queue.put(2_000, Event::HeadOfficeWorks);
+        }
         if world.swarm.administration {
             world.queue.put(30_000, Event::Administer);
         }
@@ -353,6 +365,7 @@ impl World {
             Event::StartHub => self.start_hub(),
             Event::DiskWell { till } => self.disk_well(till),
             Event::Administer => self.administer(),
+            Event::HeadOfficeWorks => self.work_at_head_office(),
         }
     }
 

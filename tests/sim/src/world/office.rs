@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use counterfoil_hub::core::{
     EntryFilter, EntryView, Faults, Hub, HubError, ImportRow, MemberDraft, MemberPatch, StoreDraft,
 };
-use counterfoil_protocol::id::Digest;
+use counterfoil_protocol::id::{Digest, EventId, MemberId};
 use counterfoil_protocol::identifier::{Identifier, ProgramKey};
 use counterfoil_protocol::program::Program;
 use counterfoil_protocol::record::Idempotency;
-use counterfoil_protocol::wire::v1::feed::MemberStatus;
+use counterfoil_protocol::wire::v1::feed::{Cursor, MemberStatus};
 
 use super::shop::{COMMON, PROGRAMS, card};
 use super::{Event, Options, STORE, Sabotage, Swarm, Violation, World};
@@ -31,7 +31,8 @@ pub(super) struct Office {
     pub(super) program_key: ProgramKey,
     /// How the next stop ends: with a power cut, or a dead process.
     pub(super) loses_power: bool,
-    ledger_cursor: Option<String>,
+    /// Rows of the ledger that were read, bucket by bucket.
+    ledger_read: Vec<u64>,
     /// Members that exist.
     pub(super) members: usize,
     next_key: u64,
@@ -51,6 +52,8 @@ enum Errand {
     Adjust { member: usize, amount: i64, key: String },
     Block { member: usize, blocked: bool, key: String },
     Publish { program: usize, effective_ms: i64 },
+    Undo { id: EventId, key: String },
+    WriteOff { member: usize, key: String },
 }
 
 impl Office {
@@ -69,7 +72,7 @@ impl Office {
             sabotage: options.sabotage,
             program_key,
             loses_power: false,
-            ledger_cursor: None,
+            ledger_read: Vec::new(),
             members: swarm.members,
             next_key: 1,
             unanswered: Vec::new(),
@@ -85,6 +88,10 @@ impl Office {
         hub.set_faults(Faults {
             post_twice: self.sabotage == Sabotage::HubPostsTwice,
             grant_without_holding: self.sabotage == Sabotage::GrantWithoutHolding,
+            post_origins_twice: self.sabotage == Sabotage::PostOriginsTwice,
+            settle_nothing: self.sabotage == Sabotage::SettleNothing,
+            expire_granted: self.sabotage == Sabotage::ExpireGranted,
+            reverse_twice: self.sabotage == Sabotage::HubReversesTwice,
             ..Faults::default()
         });
         if self.sabotage == Sabotage::HubNormalSync {
@@ -132,8 +139,8 @@ impl World {
     /// Reads what head office posted since the last look.
     pub(super) fn absorb_hub(&mut self) -> Result<(), Violation> {
         let Some(hub) = self.office.hub.as_ref() else { return Ok(()) };
-        match ledger_after(hub, &mut self.office.ledger_cursor) {
-            Ok(entries) => self.oracles.posted(entries),
+        match ledger_after(hub, &mut self.office.ledger_read) {
+            Ok(entries) => self.oracles.posted(entries, self.wall_ms()),
             Err(_) if self.office.disk.is_stopped() => Ok(()),
             Err(HubError::Storage { .. }) => {
                 self.note("head office: the ledger cannot be read");
@@ -182,7 +189,7 @@ impl World {
             Ok(entries) => {
                 self.oracles.hub_reopened(&entries)?;
                 self.note("head office: open");
-                self.oracles.posted(entries)?;
+                self.oracles.posted(entries, self.wall_ms())?;
                 self.run_errands()
             }
             Err(_) if self.office.disk.is_stopped() => {
@@ -200,8 +207,8 @@ impl World {
         // As the server does: what the log shows may never have reached the disk.
         self.office.disk.rewrite_in_place("hub.db-wal").map_err(|error| error.to_string())?;
         hub.post_pending(self.wall_ms()).map_err(|error| format!("{error:?}"))?;
-        self.office.ledger_cursor = None;
-        let entries = ledger_after(&hub, &mut self.office.ledger_cursor).map_err(|error| format!("{error:?}"))?;
+        self.office.ledger_read.clear();
+        let entries = ledger_after(&hub, &mut self.office.ledger_read).map_err(|error| format!("{error:?}"))?;
         self.office.hub = Some(hub);
         self.office.sabotage();
         Ok(entries)
@@ -213,7 +220,7 @@ impl World {
         self.queue.put(self.now_ms + delay_ms, Event::Administer);
         let key = self.office.key();
         let member = self.rng.index(self.office.members);
-        let errand = match self.rng.below(10) {
+        let errand = match self.rng.below(12) {
             0..=2 => {
                 self.office.members += 1;
                 Errand::SignUp { member: self.office.members - 1, key }
@@ -225,6 +232,8 @@ impl World {
             }
             4..=6 => Errand::Adjust { member, amount: *self.rng.pick(&[5, 40, 100, -3, -50]), key },
             7 | 8 => Errand::Block { member, blocked: self.rng.chance(400), key },
+            9 if self.rng.chance(500) => Errand::WriteOff { member, key },
+            10 if !self.redeemed.is_empty() => Errand::Undo { id: *self.rng.pick(&self.redeemed), key },
             _ if self.swarm.programs_change => {
                 let program = *self.rng.pick(&COMMON);
                 Errand::Publish { program, effective_ms: self.wall_ms() + self.rng.between(0, 60_000) }
@@ -234,6 +243,33 @@ impl World {
         self.note(&format!("head office: {errand:?}"));
         self.office.unanswered.push(errand);
         self.run_errands()
+    }
+
+    /// What head office does by itself: places rights where they will be wanted, takes idle ones back, ends what is past
+    /// its date.
+    pub(super) fn work_at_head_office(&mut self) -> Result<(), Violation> {
+        let delay_ms = 4_000 + self.rng.below(40_000);
+        self.queue.put(self.now_ms + delay_ms, Event::HeadOfficeWorks);
+        let wall_ms = self.wall_ms();
+        let plans = self.rng.chance(700);
+        let Some(hub) = self.office.hub.as_mut() else { return Ok(()) };
+        let done = if plans { hub.plan_due(wall_ms, 20) } else { hub.expire_due(wall_ms, 20) };
+        if self.office.disk.is_stopped() {
+            self.hub_died();
+            return Ok(());
+        }
+        match done {
+            Ok(members) => {
+                self.count_up(if plans { "plans of a member's rights" } else { "expiries of members" }, members as u64);
+                self.wake_soon();
+                self.absorb_hub()
+            }
+            Err(HubError::Storage { doing, .. }) => {
+                self.note(&format!("head office: storage failed while {doing}"));
+                Ok(())
+            }
+            Err(error) => Err(unexpected(error)),
+        }
     }
 
     /// Asks for what has not been answered yet.
@@ -276,6 +312,12 @@ impl World {
                 let patch = MemberPatch { status: Some(status), ..MemberPatch::default() };
                 hub.update_member(id(*member), &patch, Some(&idempotency(key)), wall_ms).map(|_| ())
             }
+            Errand::Undo { id, key } => {
+                hub.request_reversal(*id, "asked for by telephone", Some(&idempotency(key)), wall_ms).map(|_| ())
+            }
+            Errand::WriteOff { member, key } => {
+                hub.write_off(id(*member), "points", "goodwill", Some(&idempotency(key)), wall_ms).map(|_| ())
+            }
             Errand::Publish { program, effective_ms } => {
                 let published = hub.publish_program(&program_json(*program)?, *effective_ms, wall_ms);
                 if published.as_ref().is_ok_and(|published| published.version as usize > self.office.programs.len()) {
@@ -292,6 +334,12 @@ impl World {
         match result {
             Ok(()) => {
                 self.absorb_hub()?;
+                Ok(true)
+            }
+            // A redemption that is not there yet, or was never made; a debt that is paid already.
+            Err(HubError::NotFound { .. } | HubError::Conflict { .. } | HubError::Invalid { .. })
+                if matches!(errand, Errand::Undo { .. } | Errand::WriteOff { .. }) =>
+            {
                 Ok(true)
             }
             // A member who is not there yet because its sign-up was not answered either.
@@ -327,16 +375,22 @@ fn program_json(program: usize) -> Result<String, Violation> {
         .map_err(|problems| Violation::new(0, format!("program {program}: {problems}")))
 }
 
-fn ledger_after(hub: &Hub, cursor: &mut Option<String>) -> Result<Vec<EntryView>, HubError> {
+/// Rows that were not read yet. Head office's cursor is a count of rows in each bucket; keeping it here instead of asking
+/// again with the last one spares reading a page of old rows each time.
+fn ledger_after(hub: &Hub, read: &mut Vec<u64>) -> Result<Vec<EntryView>, HubError> {
+    let mut reached = Cursor::start(hub.epoch());
+    reached.positions.iter_mut().zip(read.iter()).for_each(|(position, read)| *position = *read);
     let mut entries = Vec::new();
-    let mut reached = cursor.clone();
     loop {
-        let page = hub.ledger_entries(&EntryFilter::default(), reached.as_deref(), PAGE)?;
-        let more = page.items.len() == PAGE;
+        let page = hub.ledger_entries(&EntryFilter::default(), Some(&reached.to_text()), PAGE)?;
+        for entry in &page.items {
+            if let Ok(member) = entry.member_id.parse::<MemberId>() {
+                reached.positions[usize::from(member.bucket())] += 1;
+            }
+        }
         entries.extend(page.items);
-        reached = page.next.or(reached);
-        if !more {
-            *cursor = reached;
+        if page.next.is_none() {
+            *read = reached.positions.to_vec();
             return Ok(entries);
         }
     }

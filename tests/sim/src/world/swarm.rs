@@ -29,6 +29,8 @@ pub struct Swarm {
     pub administration: bool,
     /// Nights, weeks and months pass, so often in a hundred acts.
     pub sleeps: u64,
+    /// Head office plans and expires by itself.
+    pub works: bool,
     /// New programs meanwhile.
     pub programs_change: bool,
     /// The line.
@@ -201,6 +203,7 @@ impl Swarm {
             prudent: rng.chance(600),
             rewards: 1_000,
             pace_ms: *rng.pick(&[4_000, 20_000, 60_000]),
+            works: rng.chance(700),
             administration: rng.chance(500),
             programs_change: rng.chance(300),
             line,
