@@ -107,7 +107,7 @@ fn what_two_tills_took_is_given_back_once() {
     here.record(return_body(8, 1000, Some((&here.lane, 1)), settles), vec![reversal(ann, 10)]);
     here.push(&mut hub);
     assert_eq!((points(&hub, ann), held(&hub, ann, here.holder())), ((0, 0), 0));
-    assert_eq!(open_kinds(&hub), ["over-returned"]);
+    assert_eq!(open_kinds(&hub), ["debt", "over-returned"], "ten were owed while one till had told of it");
     assert_sound(&hub);
 }
 
