@@ -28,13 +28,14 @@ ALTER TABLE sale ADD COLUMN voided_in BLOB;
 
 -- What people decided about days that do not come out.
 CREATE TABLE day_decision (
-    terminal      TEXT    NOT NULL,
+    incarnation   BLOB    NOT NULL,
     business_date INTEGER NOT NULL,
     sequence      INTEGER NOT NULL,
     state         TEXT    NOT NULL, -- accepted, written-off
     reason        TEXT    NOT NULL,
+    what          TEXT    NOT NULL, -- what it was decided about: another difference is another decision
     decided_ms    INTEGER NOT NULL,
-    PRIMARY KEY (terminal, business_date, sequence)
+    PRIMARY KEY (incarnation, business_date, sequence)
 ) STRICT, WITHOUT ROWID;
 
 -- Epochs after the first: until all live incarnations have reported, or somebody accepts it, nothing is granted.

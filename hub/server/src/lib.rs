@@ -13,6 +13,7 @@ pub mod core;
 pub mod data_dir;
 pub mod desk;
 mod entropy;
+mod mark;
 mod metrics;
 pub mod server;
 mod settle;

@@ -27,9 +27,12 @@ use crate::console::SessionKey;
 use crate::core::Hub;
 use crate::data_dir::DataDir;
 use crate::desk::Desk;
+use crate::mark;
 use crate::settle::settle_log;
 use crate::tls;
 
+/// How old the mark beside the database may be.
+const MARK_EVERY: Duration = Duration::from_secs(5);
 /// How long running requests may go on after a signal.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a connection may take over a request's headers, or be silent between two requests.
@@ -80,6 +83,7 @@ impl Running {
     pub fn start(place: &DataDir, secure_cookies: bool) -> anyhow::Result<Self> {
         let mut hub = place.open_or_create()?;
         settle_log(hub.connection(), place.database()).context("cannot serve")?;
+        mark::look(place, &mut hub, now_ms()).context("cannot serve")?;
         match hub.post_pending(now_ms()) {
             Ok(0) => {}
             Ok(posted) => tracing::info!(posted, "posted records that had arrived before the last stop"),
@@ -149,6 +153,7 @@ async fn serve_until_signal(place: &DataDir, options: &Options) -> anyhow::Resul
     let handle = Handle::new();
     tokio::spawn(stop_on_signal(handle.clone(), running.state.stopping.clone()));
     let upkeep = tokio::spawn(crate::upkeep::run(running.state.clone()));
+    let marking = tokio::spawn(keep_mark(place.clone(), running.state.clone()));
     let router = api::router(running.state.clone());
     let ready = ready(place, address, with_tls);
     let config = if with_tls { Some(tls_config(place, &running, options, address).await?) } else { None };
@@ -156,8 +161,31 @@ async fn serve_until_signal(place: &DataDir, options: &Options) -> anyhow::Resul
     listen(listener, router, config, handle).await.context("the hub stopped listening")?;
     running.state.stopping.cancel();
     upkeep.await.context("head office's own work ended by a panic: report this")?;
+    marking.await.context("keeping the mark ended by a panic: report this")?;
     tracing::info!("stopped: everything answered is on disk");
     tokio::task::spawn_blocking(move || running.stop()).await.context("the hub did not stop in order")
+}
+
+/// Keeps the mark beside the database up with it.
+async fn keep_mark(place: DataDir, state: AppState) {
+    let mut last = None;
+    let mut is_failing = false;
+    while !state.stopping.is_cancelled() {
+        let here = place.clone();
+        let kept = state.reads.ask(move |hub| mark::keep(&here, hub, last)).await;
+        match kept {
+            Ok(Ok(mark)) => (last, is_failing) = (Some(mark), false),
+            Ok(Err(error)) if !is_failing => {
+                is_failing = true;
+                tracing::error!("{error:#}: a backup that is put back may not be noticed; tried again");
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(MARK_EVERY) => {}
+            () = state.stopping.cancelled() => {}
+        }
+    }
 }
 
 async fn tls_config(

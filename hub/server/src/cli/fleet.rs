@@ -104,11 +104,22 @@ pub enum TerminalCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Retires a till (comes with a later version)
-    #[command(after_help = "Example:\n  counterfoil-hub terminal retire TERMINAL")]
+    /// Retires a till: it gives back what it holds and stops spending
+    #[command(after_help = "Example:\n  counterfoil-hub terminal retire main-street-1 --reason \"replaced\"\n\n\
+                            The till is asked first and retires with its last record. With --force it is settled at once, \
+                            for a till that will not come back: what it spent without head office knowing is owed then.")]
     Retire {
         /// Its id, as `terminal list` shows it
         terminal: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not wait for the till: it is lost, broken or stolen
+        #[arg(long)]
+        force: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -141,10 +152,16 @@ pub fn terminal(command: TerminalCommand, place: &DataDir) -> anyhow::Result<Exi
     match command {
         TerminalCommand::Invite(args) => invite(args, place)?,
         TerminalCommand::List { json } => list(json, place)?,
-        TerminalCommand::Retire { terminal } => anyhow::bail!(
-            "retiring {terminal} comes with a later version; nothing was changed. Until then leave the till switched \
-             off: what it holds stays in the books under its name"
-        ),
+        TerminalCommand::Retire { terminal, reason, force, json } => {
+            let view = place.open()?.retire(&terminal, force, &reason, now_ms())?;
+            if json {
+                output::json(&view);
+            } else if view.state == "retired" {
+                output::line(format_args!("{terminal} is retired; what it held is head office's"));
+            } else {
+                output::line(format_args!("{terminal} is asked to give everything back; it retires when it has"));
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

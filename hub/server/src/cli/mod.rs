@@ -4,6 +4,7 @@
 //! beside a hub that serves it. Not here: what the commands do.
 
 mod access;
+mod epoch;
 mod fleet;
 mod import;
 mod ledger;
@@ -89,6 +90,9 @@ enum Command {
     /// Imports members
     #[command(subcommand)]
     Member(import::MemberCommand),
+    /// Says that a backup was put back, and who has not reported since
+    #[command(subcommand)]
+    Epoch(epoch::EpochCommand),
     /// Exports and verifies the books
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -130,6 +134,7 @@ fn run(command: Command, config: &HubConfig, place: &DataDir) -> anyhow::Result<
         Command::ApiKey(command) => access::run(command, place),
         Command::Program(command) => program::run(command, place),
         Command::Member(command) => import::run(command, place),
+        Command::Epoch(command) => epoch::run(command, place),
         Command::Ledger(command) => ledger::run(command, place),
     }
 }

@@ -107,6 +107,8 @@ fn state_word(state: DayState) -> (&'static str, &'static str) {
         DayState::Complete => ("complete, the POS has not said anything", ""),
         DayState::Balanced => ("balanced", "good"),
         DayState::Mismatched => ("mismatched", "bad"),
+        DayState::Accepted => ("accepted by a person", ""),
+        DayState::WrittenOff => ("written off by a person", ""),
     }
 }
 

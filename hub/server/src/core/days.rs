@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use counterfoil_ledger::{ReadRecord, Verdict, judge_day, read_record};
 use counterfoil_protocol::day::{DayClose, DayTotals, PosTotals, PurseTotals, Range};
 use counterfoil_protocol::id::IncarnationId;
-use counterfoil_protocol::record::{Body, Chain, PosTotalsRecord, Record};
+use counterfoil_protocol::record::{Body, Chain, Idempotency, PosTotalsRecord, Record};
 use counterfoil_protocol::time::Date;
 use rusqlite::OptionalExtension as _;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ use super::act::{Act, signed, unsigned};
 use super::error::{Doing as _, HubError};
 use super::fleet::calendar;
 use super::incarnations::{Incarnation, bucket_of};
-use super::views::{DayState, DayView};
+use super::ledger::parse;
+use super::views::{DayKey, DayState, DayView, Reply};
 
 /// Records read at a time.
 const CHUNK_RECORD_COUNT: usize = 500;
@@ -221,25 +222,27 @@ impl Act<'_> {
             .doing("looking for the last close")
     }
 
-    /// What the POS said last of a day.
+    /// What the POS said last of a day: in the journal that closed it, or in one of a later life of the till.
     fn pos_says(&self, day: &StoredDay) -> Result<Option<PosTotals>, HubError> {
-        let found: Option<(i64, Vec<u8>)> = self
+        let (date, sequence) = (day.close.business_date.packed(), day.close.sequence);
+        let found: Option<(bool, i64, Vec<u8>)> = self
             .tx
             .prepare_cached(
-                "SELECT position, totals FROM pos_totals
-                 WHERE bucket = ?1 AND incarnation = ?2 AND business_date = ?3 AND sequence = ?4",
+                "SELECT p.incarnation = ?1, p.position, p.totals FROM incarnation own
+                 JOIN incarnation i ON i.terminal = own.terminal AND i.number >= own.number
+                 JOIN pos_totals p ON p.incarnation = i.incarnation AND p.business_date = ?2 AND p.sequence = ?3
+                 WHERE own.incarnation = ?1 AND (i.incarnation = ?1 OR NOT EXISTS
+                     (SELECT 1 FROM day d WHERE d.incarnation = i.incarnation AND d.business_date = ?2 AND d.sequence = ?3))
+                 ORDER BY i.number DESC LIMIT 1",
             )
             .and_then(|mut query| {
-                let (date, sequence) = (day.close.business_date.packed(), day.close.sequence);
                 query
-                    .query_row((bucket_of(day.incarnation), day.incarnation.0, date, sequence), |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })
+                    .query_row((day.incarnation.0, date, sequence), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                     .optional()
             })
             .doing("reading a POS's totals")?;
-        let Some((position, bytes)) = found else { return Ok(day.close.pos_totals.clone()) };
-        let is_older = unsigned(position) < day.close_position;
+        let Some((is_own, position, bytes)) = found else { return Ok(day.close.pos_totals.clone()) };
+        let is_older = is_own && unsigned(position) < day.close_position;
         match &day.close.pos_totals {
             Some(totals) if is_older => Ok(Some(totals.clone())),
             _ => minicbor::decode(&bytes)
@@ -325,7 +328,9 @@ impl Act<'_> {
             }
             None => missing = self.missing(&day)?,
         }
-        Ok(DayView {
+        let view = DayView {
+            incarnation: day.incarnation.to_string(),
+            reason: None,
             terminal: day.terminal,
             store: day.store,
             lane: day.lane,
@@ -337,7 +342,65 @@ impl Act<'_> {
             pos_totals,
             missing,
             differences,
+        };
+        self.decided(view)
+    }
+
+    /// A day with what a person has decided about it, as long as that is still what there is to decide about.
+    fn decided(&self, view: DayView) -> Result<DayView, HubError> {
+        let state = match view.state {
+            DayState::Mismatched => ("accepted", DayState::Accepted),
+            DayState::Waiting => ("written-off", DayState::WrittenOff),
+            _ => return Ok(view),
+        };
+        let incarnation: IncarnationId = parse(&view.incarnation, "incarnation")?;
+        let date: Date = parse(&view.business_date, "date")?;
+        let reason: Option<String> = self
+            .tx
+            .prepare_cached(
+                "SELECT reason FROM day_decision
+                 WHERE incarnation = ?1 AND business_date = ?2 AND sequence = ?3 AND state = ?4 AND what = ?5",
+            )
+            .and_then(|mut query| {
+                let key = (incarnation.0, date.packed(), view.sequence, state.0, what_of(&view));
+                query.query_row(key, |row| row.get(0)).optional()
+            })
+            .doing("reading what was decided about a day")?;
+        Ok(match reason {
+            Some(reason) => DayView { state: state.1, reason: Some(reason), ..view },
+            None => view,
         })
+    }
+
+    /// Records of a life that has ended which nobody will close: those that no later life's close counts, and that no
+    /// later life has written again.
+    fn left_behind(&self, own: &Incarnation, from: u64) -> Result<(u64, Vec<u64>), HubError> {
+        let closes: Vec<Vec<u8>> = self
+            .tx
+            .prepare_cached("SELECT close_record FROM day WHERE terminal = ?1 AND incarnation <> ?2")
+            .and_then(|mut query| query.query_map((&own.terminal, own.id.0), |row| row.get(0))?.collect())
+            .doing("reading closes of later lives")?;
+        let mut first = from;
+        for bytes in closes {
+            let Ok(close) = minicbor::decode::<DayClose>(&bytes) else { continue };
+            let counted = close.ranges.iter().filter(|range| range.incarnation == own.id).map(|range| range.to).max();
+            first = first.max(counted.unwrap_or(0) + 1);
+        }
+        let again = self
+            .tx
+            .prepare_cached(
+                "SELECT DISTINCT o.position FROM origin o
+                 LEFT JOIN journal j ON j.bucket = o.bucket AND j.incarnation = o.incarnation AND j.position = o.position
+                 WHERE o.bucket = ?1 AND o.incarnation = ?2 AND o.position >= ?3
+                   AND (j.chain IS NULL OR j.chain = o.chain) ORDER BY 1",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map((own.bucket(), own.id.0, signed(first)), |row| row.get(0).map(unsigned))?
+                    .collect()
+            })
+            .doing("reading what later lives wrote again")?;
+        Ok((first, again))
     }
 
     fn missing(&self, day: &StoredDay) -> Result<Vec<Range>, HubError> {
@@ -351,16 +414,25 @@ impl Act<'_> {
         Ok(missing)
     }
 
-    /// The day that a journal is in: its records after the last close, and those announced that have not come.
+    /// The day that a journal is in: its records after the last close, and those announced that have not come. Of a life
+    /// that has ended it is what was lost with its disk.
     fn open_view(&self, own: &Incarnation) -> Result<Option<DayView>, HubError> {
         let last = self.last_close(own.id, u64::MAX >> 1)?;
-        let first = last.map_or(1, |(position, _)| position + 1);
+        let mut first = last.map_or(1, |(position, _)| position + 1);
+        let mut again = Vec::new();
+        if own.is_settled {
+            (first, again) = self.left_behind(own, first)?;
+        }
         let head = own.head.position;
-        if head < first && own.announced <= head {
+        let ranges = ranges_without(own.id, first, head, &again);
+        let missing = ranges_without(own.id, head + 1, own.announced, &again);
+        if ranges.is_empty() && missing.is_empty() {
             return Ok(None);
         }
         let mut count = Count::default();
-        self.count(&mut count, own.id, first, head)?;
+        for range in &ranges {
+            self.count(&mut count, own.id, range.from, range.to)?;
+        }
         let (date, sequence) = match &count.last {
             Some(record) => (record.business_date, record.day_sequence),
             None => {
@@ -369,24 +441,108 @@ impl Act<'_> {
                 (date, last.map_or(1, |(_, sequence)| sequence.saturating_add(1)))
             }
         };
-        let range = |from, to| Range { incarnation: own.id, from, to };
-        let ranges = if head >= first { vec![range(first, head)] } else { Vec::new() };
-        let missing = if own.announced > head { vec![range(head + 1, own.announced)] } else { Vec::new() };
+        let mut differences = Vec::new();
+        if own.is_settled && !ranges.is_empty() {
+            let named: Vec<String> = ranges.iter().map(|range| format!("{} to {}", range.from, range.to)).collect();
+            differences.push(format!(
+                "no close counts records {}: the life of the till that wrote them has ended",
+                named.join(", ")
+            ));
+        }
+        let state = match (missing.is_empty(), differences.is_empty()) {
+            (false, _) => DayState::Waiting,
+            (true, false) => DayState::Mismatched,
+            (true, true) => DayState::Open,
+        };
         let (hub, _) = count.into_close(date, sequence, ranges, own.head.chain);
-        Ok(Some(DayView {
+        let view = DayView {
             terminal: own.terminal.clone(),
             store: own.store.clone(),
             lane: own.lane.clone(),
             business_date: date.to_string(),
             sequence,
-            state: if missing.is_empty() { DayState::Open } else { DayState::Waiting },
+            state,
             till: None,
             hub: Some(hub),
             pos_totals: None,
             missing,
-            differences: Vec::new(),
-        }))
+            differences,
+            incarnation: own.id.to_string(),
+            reason: None,
+        };
+        self.decided(view).map(Some)
     }
+
+    /// Every day that is shown.
+    fn day_views(&self, date: Option<Date>, store: Option<&str>) -> Result<Vec<DayView>, HubError> {
+        let mut days = Vec::new();
+        for day in self.stored_days(date, store, DATE_COUNT)? {
+            days.push(self.closed_view(day)?);
+        }
+        for own in self.incarnations()?.iter().filter(|own| store.is_none_or(|store| own.store == store)) {
+            let open = self.open_view(own)?;
+            days.extend(open.filter(|day| date.is_none_or(|date| day.business_date == date.to_string())));
+        }
+        let key = |day: &DayView| {
+            (day.business_date.clone(), day.store.clone(), day.lane.clone(), day.sequence, day.till.is_none())
+        };
+        days.sort_by_key(key);
+        Ok(days)
+    }
+
+    fn decide_day(&self, key: &DayKey, from: DayState, state: &str, reason: &str) -> Result<DayView, HubError> {
+        let reason = reason.trim();
+        if reason.is_empty() || reason.chars().count() > 1_000 {
+            return Err(HubError::invalid("reason", "say why in 1 to 1,000 characters"));
+        }
+        let bad = |field, text: &str| HubError::invalid(field, format!("{text:?} cannot be read"));
+        let date: Date = key.business_date.parse().map_err(|_| bad("business_date", &key.business_date))?;
+        let incarnation: IncarnationId = key.incarnation.parse().map_err(|_| bad("incarnation", &key.incarnation))?;
+        let days = self.day_views(Some(date), None)?;
+        let is_it = |day: &&DayView| day.incarnation == key.incarnation && day.sequence == key.sequence;
+        let mut found = days.iter().filter(is_it);
+        let day = found.clone().find(|day| day.state == from).or_else(|| found.next());
+        let day = day.ok_or_else(|| HubError::not_found("day", format!("{date}, close {}", key.sequence)))?;
+        if day.state != from {
+            let needed = if from == DayState::Waiting { "waits for records" } else { "is mismatched" };
+            return Err(HubError::conflict(format!(
+                "only a day that {needed} can be {state}; this one is {:?}",
+                day.state
+            )));
+        }
+        self.tx
+            .prepare_cached(
+                "INSERT OR REPLACE INTO day_decision (incarnation, business_date, sequence, state, reason, what, decided_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )
+            .and_then(|mut insert| {
+                let named = (incarnation.0, date.packed(), key.sequence);
+                insert.execute((named.0, named.1, named.2, state, reason, what_of(day), self.now_ms))
+            })
+            .doing("writing what was decided about a day")?;
+        self.decided(day.clone())
+    }
+}
+
+/// What a decision about a day is about: its differences, or the records that it waits for.
+fn what_of(view: &DayView) -> String {
+    match view.state {
+        DayState::Waiting => serde_json::to_string(&view.missing).expect("ranges are JSON"),
+        _ => serde_json::to_string(&view.differences).expect("words are JSON"),
+    }
+}
+
+/// The positions from one to another, both included, without those given (in order), as ranges.
+fn ranges_without(incarnation: IncarnationId, from: u64, to: u64, without: &[u64]) -> Vec<Range> {
+    let (mut ranges, mut next) = (Vec::new(), from);
+    let within = without.iter().copied().filter(|position| (from..=to).contains(position));
+    for end in within.chain([to.saturating_add(1)]) {
+        if next < end {
+            ranges.push(Range { incarnation, from: next, to: end - 1 });
+        }
+        next = next.max(end.saturating_add(1));
+    }
+    ranges
 }
 
 impl Hub {
@@ -396,20 +552,34 @@ impl Hub {
     /// # Errors
     /// When the database fails.
     pub fn reconciliation(&self, date: Option<Date>, store: Option<&str>) -> Result<Vec<DayView>, HubError> {
-        self.read(0, |act| {
-            let mut days = Vec::new();
-            for day in act.stored_days(date, store, DATE_COUNT)? {
-                days.push(act.closed_view(day)?);
-            }
-            for own in act.incarnations()?.iter().filter(|own| store.is_none_or(|store| own.store == store)) {
-                let open = act.open_view(own)?;
-                days.extend(open.filter(|day| date.is_none_or(|date| day.business_date == date.to_string())));
-            }
-            let key = |day: &DayView| {
-                (day.business_date.clone(), day.store.clone(), day.lane.clone(), day.sequence, day.till.is_none())
-            };
-            days.sort_by_key(key);
-            Ok(days)
-        })
+        self.read(0, |act| act.day_views(date, store))
+    }
+
+    /// A person accepts that a day does not come out.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` for a day that is not mismatched, `Invalid` without a reason.
+    pub fn accept_day(
+        &mut self,
+        day: &DayKey,
+        reason: &str,
+        key: Option<&Idempotency>,
+        now_ms: i64,
+    ) -> Result<Reply<DayView>, HubError> {
+        self.change(now_ms, |act| act.once(key, || act.decide_day(day, DayState::Mismatched, "accepted", reason)))
+    }
+
+    /// A person gives up records that a day waits for: they are lost with a disk.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` for a day that waits for nothing, `Invalid` without a reason.
+    pub fn write_off_day(
+        &mut self,
+        day: &DayKey,
+        reason: &str,
+        key: Option<&Idempotency>,
+        now_ms: i64,
+    ) -> Result<Reply<DayView>, HubError> {
+        self.change(now_ms, |act| act.once(key, || act.decide_day(day, DayState::Waiting, "written-off", reason)))
     }
 }

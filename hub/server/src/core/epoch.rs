@@ -100,12 +100,12 @@ impl Hub {
             let count: i64 = act
                 .tx
                 .query_row(
-                    "SELECT (SELECT sum(head_position) FROM incarnation) + (SELECT sum(hub_sequence) FROM bucket_head)",
+                    "SELECT (SELECT coalesce(sum(head_position), 0) FROM incarnation)
+                          + (SELECT coalesce(sum(hub_sequence), 0) FROM bucket_head)",
                     [],
-                    |row| row.get::<_, Option<i64>>(0),
+                    |row| row.get(0),
                 )
-                .doing("counting what only grows")?
-                .unwrap_or(0);
+                .doing("counting what only grows")?;
             Ok(unsigned(count))
         })
     }

@@ -4,7 +4,7 @@ use counterfoil_protocol::day::{PosTotals, Range};
 use counterfoil_protocol::id::Holder;
 use counterfoil_protocol::record::{Body, PosTotalsRecord};
 
-use super::super::{DayState, DayView, Hub};
+use super::super::{DayKey, DayState, DayView, Hub, HubError};
 use super::support::*;
 
 fn only(hub: &Hub) -> DayView {
@@ -130,4 +130,64 @@ fn a_till_that_waits_behind_the_last_sequence_is_shown() {
     till.sale(1, None, 5, Holder::Hub);
     till.pull(&mut hub);
     assert_eq!(hub.reconciliation(None, None).unwrap().len(), 2);
+}
+
+#[test]
+fn a_day_over_two_lives_comes_out_and_what_only_the_lost_disk_had_is_named() {
+    use counterfoil_protocol::day::DayTotals;
+    use counterfoil_protocol::record::{Head, Record};
+
+    let mut hub = hub();
+    let mut till = FakeTill::enrolled(&mut hub, 1);
+    till.sale(1, None, 10, Holder::Hub);
+    let mut image = till.image();
+    till.sale(2, None, 20, Holder::Hub);
+    till.sale(3, None, 30, Holder::Hub);
+    // It announced five records; three came.
+    let head = Head { position: 5, chain: till.head().chain };
+    let body = till.segment(0, 3).to_bytes();
+    let _: counterfoil_protocol::wire::v1::grant::PushAnswer =
+        till.ask(&mut hub, "POST", counterfoil_protocol::wire::http::PUSH_PATH, &body, head).unwrap();
+    image.sale(4, None, 40, Holder::Hub);
+    let answer = image.ask_next(&mut hub, 51).unwrap();
+    let mut next = image.next_life(&answer, 51, 1);
+    let mut totals = DayTotals::default();
+    till.records[..1].iter().chain(&next.records).for_each(|bytes| totals.add(&Record::from_bytes(bytes).unwrap()));
+    next.close(1, |close| {
+        close.ranges.insert(0, Range { incarnation: till.incarnation(), from: 1, to: 1 });
+        (close.records, close.sales, close.gross) = (totals.records, totals.sales, totals.gross);
+    });
+    next.push(&mut hub);
+    let days = hub.reconciliation(Some(date()), Some("north")).unwrap();
+    let of = |id: String| days.iter().find(|day| day.incarnation == id).unwrap();
+    let closed = of(next.incarnation().to_string());
+    assert_eq!((closed.state, closed.differences.as_slice()), (DayState::Complete, [].as_slice()));
+    assert_eq!(closed.till.as_ref().unwrap().gross, 5000);
+    let lost = of(till.incarnation().to_string());
+    assert_eq!(lost.state, DayState::Waiting);
+    let range = |from, to| Range { incarnation: till.incarnation(), from, to };
+    assert_eq!(lost.missing, [range(4, 5)]);
+    assert_eq!(lost.hub.as_ref().unwrap().ranges, [range(2, 3)], "what the close counts is not counted again");
+    // A person gives up the two that never came.
+    let key = DayKey {
+        incarnation: lost.incarnation.clone(),
+        business_date: lost.business_date.clone(),
+        sequence: lost.sequence,
+    };
+    assert!(matches!(hub.accept_day(&key, "no", None, NOON_MS), Err(HubError::Conflict { .. })));
+    assert!(matches!(hub.write_off_day(&key, " ", None, NOON_MS), Err(HubError::Invalid { .. })));
+    let written = hub.write_off_day(&key, "the disk is scrap", None, NOON_MS).unwrap().answer;
+    assert_eq!((written.state, written.reason.as_deref()), (DayState::WrittenOff, Some("the disk is scrap")));
+    // The disk turns up after all and tells the rest: there is something else to decide now.
+    till.sale(5, None, 1, Holder::Hub);
+    till.sale(6, None, 1, Holder::Hub);
+    till.push(&mut hub);
+    let now = |hub: &Hub| {
+        let days = hub.reconciliation(Some(date()), None).unwrap();
+        days.into_iter().find(|day| day.incarnation == key.incarnation).unwrap()
+    };
+    assert_eq!(now(&hub).state, DayState::Mismatched);
+    hub.accept_day(&key, "added up by hand", None, NOON_MS).unwrap();
+    assert_eq!(now(&hub).state, DayState::Accepted);
+    assert_sound(&hub);
 }

@@ -18,6 +18,10 @@ pub enum DayState {
     Balanced,
     /// Somebody disagrees; the difference is named.
     Mismatched,
+    /// A person has accepted the difference, with a reason.
+    Accepted,
+    /// A person has given up records that are known to be lost with a disk, with a reason.
+    WrittenOff,
 }
 
 /// One business day of one terminal.
@@ -49,6 +53,22 @@ pub struct DayView {
     pub missing: Vec<Range>,
     /// Every difference, in words.
     pub differences: Vec<String>,
+    /// Whose journal it is in, or closed in.
+    pub incarnation: String,
+    /// Why a person accepted it or gave it up.
+    pub reason: Option<String>,
+}
+
+/// Names a day of one terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DayKey {
+    /// The incarnation, as the day's view names it.
+    pub incarnation: String,
+    /// Its business date.
+    pub business_date: String,
+    /// Which close of the terminal.
+    pub sequence: u32,
 }
 
 /// Something that a person should look at.

@@ -10,7 +10,7 @@ mod member;
 use serde::{Deserialize, Serialize};
 
 pub use books::{AccountTotal, EntryView, PurseBalance, SaleView, TrialBalance, VerifyReport};
-pub use day::{DayState, DayView, ExceptionView};
+pub use day::{DayKey, DayState, DayView, ExceptionView};
 pub use fleet::{ApiKeyView, Counts, EpochView, ProgramView, StoreView, TerminalView};
 pub use member::{
     AdjustmentView, HolderUnits, ImportOutcome, ImportReject, MemberView, PurseView, RedemptionView, WriteOffView,
