@@ -272,7 +272,8 @@ impl Act<'_> {
     /// What a posting left owed after everything that pays at once.
     fn left_owed(&self, posting: &Posting) -> Result<Vec<Exception>, HubError> {
         let mut raised: BTreeMap<(MemberId, &str, DebtKind), i64> = BTreeMap::new();
-        for row in posting.rows.iter().filter(|row| row.part == 0) {
+        // What has no cover is said by itself.
+        for row in posting.rows.iter().filter(|row| row.entry.debt.is_some()) {
             if let Account::Debt(kind) = row.debit {
                 let units = raised.entry((row.entry.member, row.entry.purse.as_str(), kind)).or_default();
                 *units = units.saturating_add(row.units);

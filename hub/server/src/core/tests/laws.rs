@@ -130,10 +130,13 @@ proptest! {
         }
         assert_sound(&shuffled);
         prop_assert_eq!(outcome(&shuffled, &tills, &members), expected);
-        let mut kinds = exception_kinds(&shuffled);
-        // A gap looks like a head office that has lost something.
-        kinds.retain(|kind| kind != "hub-restored");
-        prop_assert_eq!(kinds, exception_kinds(&straight));
+        // A gap looks like a head office that has lost something; whether a debt was paid at once is a matter of order.
+        let lasting = |hub: &Hub| {
+            let mut kinds = exception_kinds(hub);
+            kinds.retain(|kind| kind != "hub-restored" && kind != "debt");
+            kinds
+        };
+        prop_assert_eq!(lasting(&shuffled), lasting(&straight));
     }
 }
 

@@ -126,6 +126,8 @@ fn no_share_means_that_only_a_redemption_brings_rights() {
 #[test]
 fn a_visit_places_rights_where_the_member_shops_within_the_share() {
     let mut hub = hub();
+    let less = PROGRAM.replacen('{', r#"{ "offline": { "placed": "0.8" },"#, 1);
+    hub.publish_program(&less, 0, NOON_MS).unwrap();
     let ann = member(&mut hub, 1);
     hub.adjust(ann, "points", 700, "welcome", None, NOON_MS).unwrap();
     let [mut here, there] = [1, 2].map(|seed| FakeTill::enrolled(&mut hub, seed));
@@ -159,7 +161,8 @@ fn lot(expires: &str) -> Lot {
 }
 
 fn accrue_into(till: &mut FakeTill, member: MemberId, units: i64, lot: Lot, to: Holder) {
-    till.record(sale_body(7, None, 0), vec![Entry { lot, ..accrual(member, units, to) }]);
+    let receipt = u32::try_from(till.records.len()).unwrap() + 1;
+    till.record(sale_body(receipt, Some(member), units), vec![Entry { lot, ..accrual(member, units, to) }]);
 }
 
 fn spend_from(till: &mut FakeTill, member: MemberId, units: i64, lot: Lot) {
