@@ -161,7 +161,7 @@ fn main() -> anyhow::Result<ExitCode> {
                     if done || (sums.failed > 0 && !arguments.keep_going) {
                         enough.store(true, Ordering::Relaxed);
                     }
-                    if sums.ran.is_multiple_of(1_000) {
+                    if sums.ran.is_multiple_of(250) {
                         let (redemptions, cuts) = (sums.redemptions(), sums.power_cuts());
                         let seconds = began.elapsed().as_secs();
                         eprintln!("{} seeds, {redemptions} redemptions, {cuts} power cuts, {seconds} s", sums.ran);

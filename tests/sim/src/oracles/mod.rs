@@ -10,7 +10,7 @@ pub mod ledger;
 use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_hub::core::{EntryView, TrialBalance};
-use counterfoil_protocol::entry::{Entry, EntryKind};
+use counterfoil_protocol::entry::{DebtKind, Entry, EntryKind};
 use counterfoil_protocol::id::{EntryId, EventId, Holder, IncarnationId};
 use counterfoil_protocol::record::{Body, Chain, Head, Origin, Record, chain_next, chain_start};
 use counterfoil_protocol::wire::v1::feed::HubEntry;
@@ -18,7 +18,7 @@ use counterfoil_protocol::wire::v1::feed::HubEntry;
 use crate::model::dates::Day;
 use crate::model::office::Office;
 use crate::model::till::{Around, TillModel};
-use crate::model::{self, Place};
+use crate::model::{self, Place, Side};
 use crate::world::Violation;
 
 /// How often each oracle judged a step, by law (0: what any program must do).
@@ -97,6 +97,10 @@ pub struct Oracles {
     written: BTreeMap<EntryId, Entry>,
     /// Incarnations whose entries head office may find uncovered: put back, copied, or lying.
     doubtful: BTreeSet<IncarnationId>,
+    /// Those whose databases were edited: what they write is not judged, only what others make of it.
+    liars: BTreeSet<IncarnationId>,
+    /// Those that were found to have spent what they did not hold.
+    uncovered: BTreeSet<IncarnationId>,
     tally: Tally,
 }
 
@@ -142,6 +146,17 @@ impl Oracles {
         self.begins(incarnation);
     }
 
+    /// A till's database was edited.
+    pub fn lies(&mut self, incarnation: IncarnationId) {
+        self.liars.insert(incarnation);
+        self.doubtful.insert(incarnation);
+    }
+
+    /// Who spent what it did not hold, by head office's ledger.
+    pub fn uncovered(&self) -> &BTreeSet<IncarnationId> {
+        &self.uncovered
+    }
+
     fn its(&mut self, incarnation: IncarnationId) -> &mut Journal {
         self.journals.get_mut(&incarnation).expect("every incarnation is announced when it begins")
     }
@@ -176,6 +191,7 @@ impl Oracles {
         fresh: Vec<(u64, Chain, Record)>,
         around: &Around<'_>,
     ) -> Result<(), Violation> {
+        let lies = self.liars.contains(&incarnation);
         for (position, chain, record) in fresh {
             let journal = self.its(incarnation);
             let before = match &journal.branch {
@@ -200,9 +216,12 @@ impl Oracles {
                 self.written_again(origin, &record)?;
             }
             let journal = self.its(incarnation);
-            let by = journal.model.record(position, &record, around).map_err(|(oracle, what)| {
-                Violation::new(2, format!("{incarnation}, record {position}, {oracle}: {what}"))
-            })?;
+            let judged = match lies {
+                true => BTreeSet::new(),
+                false => journal.model.record(position, &record, around).map_err(|(oracle, what)| {
+                    Violation::new(2, format!("{incarnation}, record {position}, {oracle}: {what}"))
+                })?,
+            };
             if let Some(idempotency) = &record.idempotency
                 && let Some(first) = journal.keys.insert(idempotency.key.clone(), position)
                 && journal.branch.is_none()
@@ -214,7 +233,7 @@ impl Oracles {
                 Some(branch) => branch.records.push(Seen { chain, record }),
                 None => journal.records.push(Seen { chain, record }),
             }
-            by.into_iter().for_each(|oracle| self.judged(2, oracle));
+            judged.into_iter().for_each(|oracle| self.judged(2, oracle));
             self.judged(5, "chain of records");
             self.judged(1, "one record for a key");
         }
@@ -395,6 +414,11 @@ impl Oracles {
             self.office
                 .post(row.id, row.second, &entry, row.moved, covered)
                 .map_err(|why| Violation::new(2, format!("ledger entry {}: {why}", view.id)))?;
+            if let (true, EntryId::Terminal { incarnation, .. }, Side::Owed(DebtKind::Restored)) =
+                (row.second || entry.debt.is_none(), row.id, row.moved.from)
+            {
+                self.uncovered.insert(incarnation);
+            }
             self.judged(2, "nothing below zero at head office");
             self.ledger.insert(view.id.clone(), view);
         }
@@ -486,7 +510,7 @@ impl Oracles {
                     return Err(Violation::new(1, format!("record {here} is posted as {ids:?}: {:?}", seen.record)));
                 }
             }
-            if journal.branch.is_none() {
+            if journal.branch.is_none() && !self.liars.contains(incarnation) {
                 self.compare_holder(*incarnation, journal)?;
             }
         }
@@ -527,7 +551,7 @@ impl Oracles {
         // What is still on its way to the till is its own at head office already.
         for (id, entry) in &self.written {
             if entry.to == Some(own)
-                && model::movement(entry, Holder::Hub).is_ok_and(|(_, to)| to == model::Side::Held(own))
+                && model::movement(entry, Holder::Hub).is_ok_and(|(_, to)| to == Side::Held(own))
                 && !journal.model.has_received(*id)
             {
                 *due.entry(Place::of(own, entry)).or_default() += entry.units;

@@ -26,6 +26,7 @@ impl World {
             faults.disk_full,
             faults.restore,
             faults.clock,
+            faults.lie,
         ];
         let till = self.rng.index(self.tills.len());
         match draw(self.rng.below(weights.iter().sum::<u64>().max(1)), &weights) {
@@ -38,6 +39,7 @@ impl World {
             6 => self.break_disk(till, true),
             7 => self.put_back(till)?,
             8 => self.shift_clock(till),
+            9 => self.plan_lie(till),
             _ => {}
         }
         Ok(())
@@ -136,7 +138,7 @@ impl World {
     fn put_back(&mut self, till: usize) -> Result<(), Violation> {
         let site = &mut self.tills[till];
         let Some(engine) = site.till.as_ref() else { return Ok(()) };
-        if self.oracles.lost(site.incarnation).is_some() || site.disk.is_failing() {
+        if self.oracles.lost(site.incarnation).is_some() || site.disk.is_failing() || site.lies {
             return Ok(());
         }
         let Some(copy) = site.copy.take() else {

@@ -254,6 +254,9 @@ impl World {
             return Ok(());
         };
         let incarnation = self.tills[till].incarnation;
+        if self.tills[till].lies {
+            return Ok(());
+        }
         self.oracles.judged(2, "what a till shows");
         for purse in &view.purses {
             let may = self.oracles.model(incarnation).held(view.member_id, &purse.purse);
@@ -365,7 +368,9 @@ impl World {
         let Some(call) = self.tills[till].calls.iter().find(|call| call.key == key).cloned() else { return Ok(()) };
         let incarnation = self.tills[till].incarnation;
         let lost = self.oracles.lost(incarnation).is_some();
-        self.tills[till].before.cut_off = way == Way::CutOff;
+        if self.tills[till].till.is_some() {
+            self.tills[till].before.cut_off = way == Way::CutOff;
+        }
         let asked = self.with_till(till, |engine, now| carry_out(engine, &call, incarnation, way, now))?;
         match asked {
             Asked::Done(answered) => {
@@ -409,7 +414,8 @@ impl World {
         lost: bool,
     ) -> Result<(), Violation> {
         let incarnation = self.tills[till].incarnation;
-        if lost {
+        // A first answer of an earlier life names a place in its journal.
+        if lost || answered.position > self.oracles.head(incarnation) {
             return Ok(());
         }
         self.oracles.acknowledged(incarnation, answered.position);

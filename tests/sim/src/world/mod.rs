@@ -8,6 +8,7 @@
 mod breakage;
 mod cashier;
 mod drain;
+mod lies;
 mod life;
 mod line;
 mod lives;

@@ -73,7 +73,9 @@ impl World {
         if let Some(position) = position
             && !lost
         {
-            self.oracles.acknowledged(incarnation, position);
+            if position <= self.oracles.head(incarnation) {
+                self.oracles.acknowledged(incarnation, position);
+            }
             self.note(&format!("till {till}: paper {} to {} is record {position}", printed.from, printed.to));
             if let Some(seen) = self.oracles.journal(incarnation).get(position as usize - 1)
                 && let Body::Sale(sale) = &seen.record.body

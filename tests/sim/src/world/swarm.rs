@@ -108,6 +108,8 @@ pub struct Faults {
     pub restore: u64,
     /// A till's clock jumps.
     pub clock: u64,
+    /// Somebody edits a till's database.
+    pub lie: u64,
 }
 
 impl Swarm {
@@ -135,8 +137,8 @@ impl Swarm {
         self.pace_ms = *rng.pick(&[1_000, 4_000]);
         self.programs_change = false;
         self.faults =
-            Faults { pace_ms: self.pace_ms * *rng.pick(&[6, 12]), till_power: 30, hub_power: 4, ..self.faults };
-        (self.faults.restore, self.faults.disk_full) = (0, 0);
+            Faults { pace_ms: self.pace_ms * *rng.pick(&[4, 7]), till_power: 30, hub_power: 4, ..self.faults };
+        (self.faults.restore, self.faults.disk_full, self.faults.lie) = (0, 0, 0);
         self
     }
 
@@ -151,7 +153,8 @@ impl Swarm {
         self.sleeps = rng.below(5);
         self.members = 2 + rng.index(3);
         self.administration = rng.chance(300);
-        self.faults = Faults { line: 20, clock: 2, restore: rng.below(4), ..self.faults };
+        let lie = if rng.chance(250) { 8 } else { 0 };
+        self.faults = Faults { line: 20, clock: 2, restore: rng.below(4), lie, ..self.faults };
         self
     }
 
@@ -192,6 +195,7 @@ impl Swarm {
             disk_full: some(rng, 2, 500),
             restore: some(rng, 1, 700),
             clock: some(rng, 2, 500),
+            lie: some(rng, 1, 800),
         };
         Self {
             tills: 1 + rng.index(4),

@@ -74,6 +74,9 @@ pub(super) struct TillSite {
     pub(super) copy: Option<Copy>,
     /// The highest position ever put into a segment.
     pub(super) pushed: u64,
+    /// Its database was edited, or will be when it is down.
+    pub(super) lies: bool,
+    pub(super) will_lie: bool,
     /// Which life of the terminal.
     pub(super) lives: u32,
     /// Another one is being asked for.
@@ -229,6 +232,8 @@ impl World {
             loses_power: false,
             copy: None,
             pushed: 0,
+            lies: false,
+            will_lie: false,
             lives: 1,
             succession_planned: false,
             put_back: false,
@@ -342,6 +347,9 @@ impl World {
         let Some(till) = site.till.as_ref() else { return Ok(()) };
         let who = MemberRef { identifier: None, member_id: Some(member.to_string()) };
         let Ok(Some(view)) = till.look_up(&who, now) else { return Ok(()) };
+        if site.lies {
+            return Ok(());
+        }
         let model = self.oracles.model(site.incarnation);
         let may = view.status == MemberStatus::Active && till.standing().is_sound();
         let day = |at_ms: i64| Day::of_shop(at_ms);
@@ -460,6 +468,9 @@ impl World {
             }
             site.loses_power = false;
         }
+        if self.tills[index].will_lie {
+            self.edit_database(index);
+        }
         if !self.healed && self.rng.chance(150) {
             self.tills[index].loses_power = true;
             let after = 1 + self.rng.below(30);
@@ -518,7 +529,9 @@ impl World {
         self.note(&format!("till {index}: open at {}{}", head.position, if behind { ", behind" } else { "" }));
         let report = self.with_till(index, |till, _| till.verify_journal())?;
         if let Asked::Done(report) = report
-            && (report.records != head.position || report.chain != head.chain || !report.problems.is_empty())
+            && (report.records != head.position
+                || report.chain != head.chain
+                || report.problems.is_empty() == self.tills[index].lies)
         {
             return Err(Violation::new(
                 5,
