@@ -74,3 +74,40 @@ pub fn slice(hub: &mut Hub, now_ms: i64) -> Result<usize, HubError> {
     let planned = hub.plan_due(now_ms, SLICE_MEMBER_COUNT)?;
     Ok(expired + planned + hub.forget_due(now_ms, SLICE_ROW_COUNT)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::MemberDraft;
+    use crate::data_dir::DataDir;
+    use crate::server::Running;
+
+    #[tokio::test]
+    async fn what_is_due_is_done_without_anybody_asking() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = DataDir::resolve(Some(dir.path().join("hub")), None).unwrap();
+        let running = Running::start(&place, false).unwrap();
+        let state = running.state.clone();
+        let upkeep = tokio::spawn(run(state.clone()));
+        let draft = MemberDraft { identifiers: vec!["5".into()], ..MemberDraft::default() };
+        let made = state.desk.ask(move |hub| {
+            let member = hub.create_member(&draft, None, [1; 32], now_ms())?.answer.member_id;
+            let member = member.parse().expect("the hub's own id");
+            hub.adjust(member, "points", 5, "welcome", None, now_ms())
+        });
+        made.await.unwrap().unwrap();
+        let count =
+            |hub: &mut Hub| hub.connection().query_row("SELECT count(*) FROM plan_due", [], |row| row.get::<_, i64>(0));
+        let drained = async {
+            let mut listener = state.bell.listen();
+            while state.desk.ask(count).await.unwrap().unwrap() != 0 {
+                listener.rung().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), drained).await.unwrap();
+        state.stopping.cancel();
+        upkeep.await.unwrap();
+        drop(state);
+        running.stop();
+    }
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::{Office, PROGRAM};
 
 /// Everything the published interface lists for the hub.
-const INTERFACE: [(&str, &str); 48] = [
+const INTERFACE: [(&str, &str); 50] = [
     ("POST", "/v1/members"),
     ("GET", "/v1/members"),
     ("GET", "/v1/members/{id}"),
@@ -27,6 +27,8 @@ const INTERFACE: [(&str, &str); 48] = [
     ("PUT", "/v1/templates/{name}"),
     ("GET", "/v1/templates/{name}"),
     ("POST", "/v1/members/{id}/adjustments"),
+    ("POST", "/v1/members/{id}/write-offs"),
+    ("GET", "/v1/redemptions/{id}"),
     ("POST", "/v1/sales"),
     ("POST", "/v1/redemptions"),
     ("POST", "/v1/redemptions/{id}/confirm"),
@@ -220,6 +222,27 @@ async fn a_member_is_made_once_found_and_adjusted() {
     assert_eq!((&balance["purses"][0]["total"], &balance["holders_agree"]), (&json!(0), &json!(true)), "{balance}");
     let none = json!({ "purse": "stars", "amount": 1, "reason": "x" });
     assert!(office.post(&path, &key, &none).await.status.is_client_error());
+
+    let take = json!({ "purse": "points", "amount": -900, "reason": "a mistake" });
+    assert_eq!(office.post(&path, &key, &take).await.json()["debt"], 200);
+    let path = format!("/v1/members/{id}/write-offs");
+    let forgive = json!({ "purse": "points", "reason": "goodwill" }).to_string();
+    for _ in 0..2 {
+        let answer = office.call("POST", &path, &key, Some(&forgive), &[("idempotency-key", "w-1")]).await;
+        assert_eq!((answer.status, &answer.json()["amount"]), (StatusCode::CREATED, &json!(200)), "{}", answer.text());
+    }
+    office.call("POST", &path, &key, Some(&forgive), &[]).await.problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn a_redemption_that_is_not_here_is_neither_shown_nor_undone() {
+    let office = Office::open();
+    let key = office.key(&["members:read", "members:write"]);
+    for id in ["x", "00000000000000000000000000000000-7"] {
+        office.get(&format!("/v1/redemptions/{id}"), &key).await.problem(404, "not-found");
+        let path = format!("/v1/redemptions/{id}/reverse");
+        office.post(&path, &key, &json!({ "reason": "a mistake" })).await.problem(404, "not-found");
+    }
 }
 
 #[tokio::test]

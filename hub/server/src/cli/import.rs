@@ -33,6 +33,12 @@ pub enum MemberCommand {
                             identifiers with ; between them."
     )]
     Import(ImportArgs),
+    /// Forgives everything that a member owes in a purse
+    #[command(
+        after_help = "Example:\n  counterfoil-hub member write-off 0123456789abcdef0123456789abcdef --purse points \
+                            --reason \"goodwill\""
+    )]
+    WriteOff(super::write_off::WriteOffArgs),
 }
 
 /// What to import.
@@ -64,7 +70,10 @@ struct Summary {
 /// # Errors
 /// When the file or the hub cannot be used. Rows before the failure are imported.
 pub fn run(command: MemberCommand, place: &DataDir) -> anyhow::Result<ExitCode> {
-    let MemberCommand::Import(args) = command;
+    let args = match command {
+        MemberCommand::Import(args) => args,
+        MemberCommand::WriteOff(args) => return super::write_off::run(&args, place),
+    };
     let file = File::open(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or(0);
     let progress = progress_bar(bytes);

@@ -11,6 +11,7 @@ mod ledger;
 mod output;
 mod program;
 mod serve;
+mod write_off;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

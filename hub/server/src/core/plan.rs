@@ -70,8 +70,11 @@ fn times(count: i64) -> u32 {
     u32::try_from((count + ONE / 2) / ONE).unwrap_or(u32::MAX)
 }
 
-/// What a lane counts: visits and redemptions of the member, redemptions of everybody.
-type Counts = (u32, u32, u32);
+/// What a member did at a terminal: visits, redemptions.
+type Counts = (u32, u32);
+
+/// Who holds how much of which lot.
+type HeldLot = (Holder, Lot, i64);
 
 impl Act<'_> {
     /// A member was at a terminal; where it redeemed, everybody's habit there counts it too.
@@ -192,14 +195,16 @@ impl Act<'_> {
         let counts = self.counts_of(member)?;
         let stores: BTreeSet<&str> = lives
             .iter()
-            .filter(|life| counts.get(&life.terminal).is_some_and(|(visits, redeemed, _)| visits + redeemed > 0))
+            .filter(|life| {
+                counts.get(&life.terminal).is_some_and(|(visits, redeemed)| visits.saturating_add(*redeemed) > 0)
+            })
             .map(|life| life.store.as_str())
             .collect();
         let lanes: Vec<LaneHabit<'_>> = lives
             .iter()
             .filter(|life| stores.contains(life.store.as_str()))
             .map(|life| {
-                let (visits, redemptions, _) = counts.get(&life.terminal).copied().unwrap_or_default();
+                let (visits, redemptions) = counts.get(&life.terminal).copied().unwrap_or_default();
                 let redemptions_of_all = self.habit_of(&life.terminal)?;
                 let (incarnation, store) = (life.id, life.store.as_str());
                 Ok(LaneHabit { incarnation, store, visits, redemptions, redemptions_of_all })
@@ -261,7 +266,7 @@ impl Act<'_> {
             })
             .doing("reading where a member shops")?;
         let now = |count, last_ms| times(faded(count, self.now_ms.saturating_sub(last_ms)));
-        Ok(rows.into_iter().map(|(id, visits, redeemed, ms)| (id, (now(visits, ms), now(redeemed, ms), 0))).collect())
+        Ok(rows.into_iter().map(|(id, visits, redeemed, ms)| (id, (now(visits, ms), now(redeemed, ms)))).collect())
     }
 
     fn habit_of(&self, terminal: &str) -> Result<u32, HubError> {
@@ -309,7 +314,7 @@ impl Act<'_> {
     }
 
     /// What every holder could spend today, purse by purse.
-    fn spendable_everywhere(&self, member: MemberId) -> Result<BTreeMap<String, Vec<(Holder, Lot, i64)>>, HubError> {
+    fn spendable_everywhere(&self, member: MemberId) -> Result<BTreeMap<String, Vec<HeldLot>>, HubError> {
         let rows: Vec<(String, String, String, i64)> = self
             .tx
             .prepare_cached(
@@ -325,7 +330,7 @@ impl Act<'_> {
             })
             .doing("reading what a member has")?;
         let today = self.today();
-        let mut purses: BTreeMap<String, Vec<(Holder, Lot, i64)>> = BTreeMap::new();
+        let mut purses: BTreeMap<String, Vec<HeldLot>> = BTreeMap::new();
         for (purse, lot, holder, units) in rows {
             let (lot, holder) = (parse(&lot, "lot")?, parse(&holder, "holder")?);
             if !spend_order(vec![(lot, units)], today).is_empty() {

@@ -4,7 +4,6 @@
 //! till has come down to it, and when head office gives that till something: the later decision holds, so the two never
 //! chase each other. What a till holds for a basket stays with it; nothing here takes anything from anybody.
 
-use counterfoil_protocol::entry::Account;
 use counterfoil_protocol::id::{Holder, IncarnationId, MemberId};
 use counterfoil_protocol::wire::v1::feed::Recall;
 use rusqlite::OptionalExtension as _;
@@ -99,7 +98,6 @@ impl Act<'_> {
 
     /// All units that a holder has of a member's purse, spendable or not.
     pub(super) fn held_by(&self, holder: Holder, member: MemberId, purse: &str) -> Result<i64, HubError> {
-        debug_assert!(Account::Liability(holder).holder().is_some());
         self.tx
             .prepare_cached(
                 "SELECT coalesce(sum(units), 0) FROM holding
