@@ -77,8 +77,11 @@ fn a_store_is_added_and_a_till_invited() {
     assert!(stderr(&unknown).contains("s9"), "{}", stderr(&unknown));
     let listed = json(&hub(data, &["terminal", "list", "--json"]));
     assert_eq!(listed.as_array().unwrap().len(), 2);
-    let retired = hub(data, &["terminal", "retire", "x"]);
-    assert!(retired.status.code() == Some(1) && stderr(&retired).contains("later version"));
+    let retired = hub(data, &["terminal", "retire", "x", "--reason", "broken"]);
+    assert!(retired.status.code() == Some(1) && stderr(&retired).contains("terminal \"x\""), "{}", stderr(&retired));
+    let nobody = "00000000000000000000000000000000";
+    let forgiven = hub(data, &["member", "write-off", nobody, "--purse", "points", "--reason", "goodwill"]);
+    assert!(forgiven.status.code() == Some(1) && stderr(&forgiven).contains("member"), "{}", stderr(&forgiven));
 }
 
 #[test]

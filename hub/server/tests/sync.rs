@@ -114,7 +114,7 @@ async fn a_long_poll_ends_empty_when_its_time_is_over_or_the_hub_stops() {
 async fn a_request_of_nobody_is_refused() {
     let office = Office::open();
     let till = Till::enrol(&office, "s1").await;
-    let stranger = Till { key: SigningKey::from_bytes(&[8; 32]), epoch: 0, root: till.root };
+    let stranger = Till { key: SigningKey::from_bytes(&[8; 32]), epoch: 1, root: till.root };
     let answer = stranger.send(&office, "GET", "/v1/sync/feed?after=&wait=0", Vec::new()).await;
     let refusal: Refusal = minicbor::decode(&answer.body).unwrap();
     assert_eq!((answer.status.as_u16(), refusal.kind), (401, RefusalKind::NotAuthentic), "{}", refusal.detail);
