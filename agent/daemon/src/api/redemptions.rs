@@ -3,6 +3,8 @@
 //! Online is not a second path: head office is asked for rights, and the redemption is then decided here like
 //! any other. Only where head office cannot be asked does the engine hear of it, and uses the program's floor.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -52,6 +54,11 @@ impl RedemptionRequest {
     }
 }
 
+/// How long a cashier waits for units that other tills are giving back.
+const RECALL_PATIENCE: Duration = Duration::from_secs(2);
+/// How often head office is asked meanwhile.
+const RECALL_PACE: Duration = Duration::from_millis(200);
+
 /// Spends, or with `reserve` holds units for a basket; durable before the answer.
 #[utoipa::path(post, path = "/v1/redemptions", tag = "redemptions", request_body = crate::api::schema::RedemptionRequest,
     params(("Idempotency-Key" = Option<String>, Header)), responses(
@@ -78,7 +85,7 @@ pub async fn spend(shell: &Shell, request: Redeem, call: Call) -> Result<Reply<R
     let first = attempt(shell, request.clone(), call.clone()).await?;
     let outcome = match first {
         Err(refusal) if could_be_granted(&refusal) => match shell.ask_for(&request, &refusal).await {
-            grants::Asked::Answered => attempt(shell, Redeem { rights: Rights::Granted, ..request }, call).await?,
+            grants::Asked::Answered => granted(shell, request, call).await?,
             grants::Asked::Refused => Err(refusal),
             grants::Asked::NotAsked | grants::Asked::Unanswered => {
                 attempt(shell, Redeem { cut_off: true, ..request }, call).await?
@@ -96,6 +103,35 @@ pub async fn spend(shell: &Shell, request: Redeem, call: Call) -> Result<Reply<R
         Err(refusal) => {
             shell.metrics.note_redemption_refused();
             Err(refusal.into())
+        }
+    }
+}
+
+/// With what head office granted. Where the member has enough and it lies at other tills, head office has asked them to
+/// give it back by now: a till with a line does so within moments, so the question is put again for a while.
+async fn granted(
+    shell: &Shell,
+    request: Redeem,
+    call: Call,
+) -> Result<Result<Reply<RedemptionAnswer>, CommandError>, Problem> {
+    let request = Redeem { rights: Rights::Granted, ..request };
+    let until = tokio::time::Instant::now() + RECALL_PATIENCE;
+    loop {
+        let refusal = match attempt(shell, request.clone(), call.clone()).await? {
+            Err(refusal @ CommandError::NotSpendable(_)) => refusal,
+            other => return Ok(other),
+        };
+        let lies_elsewhere = matches!(&refusal, CommandError::NotSpendable(short) if short.balance >= short.asked);
+        if !lies_elsewhere || tokio::time::Instant::now() >= until {
+            return Ok(Err(refusal));
+        }
+        tokio::time::sleep(RECALL_PACE).await;
+        match shell.ask_for(&request, &refusal).await {
+            grants::Asked::Answered => {}
+            grants::Asked::Refused => return Ok(Err(refusal)),
+            grants::Asked::NotAsked | grants::Asked::Unanswered => {
+                return attempt(shell, Redeem { rights: Rights::Held, cut_off: true, ..request }, call).await;
+            }
         }
     }
 }
