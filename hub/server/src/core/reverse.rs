@@ -142,19 +142,17 @@ impl Act<'_> {
         if self.reversal_is_ordered(redemption)? { self.carry_order(redemption) } else { Ok(()) }
     }
 
-    /// Whether a reversal of a journal may post; the exception where head office was first.
+    /// The exception where a redemption was undone before a journal's reversal of it came: then that posts nothing.
     pub(super) fn reversed_before(
         &self,
         journal: IncarnationId,
         reversal: &ReversalRecord,
     ) -> Result<Option<Exception>, HubError> {
         let redemption = self.meant(journal, reversal.redemption)?;
-        let row = self.redemption_row(redemption)?;
-        let is_done = row.is_some_and(|row| row.reversed_by.as_deref() == Some(HUB));
-        if !is_done || self.faults.reverse_twice {
-            return Ok(None);
-        }
-        let reason = format!("head office had undone {redemption} when its till's own reversal came: counted once");
+        let by = self.redemption_row(redemption)?.and_then(|row| row.reversed_by);
+        let Some(by) = by.filter(|_| !self.faults.reverse_twice) else { return Ok(None) };
+        let who = if by == HUB { "head office".to_owned() } else { format!("record {by}") };
+        let reason = format!("{who} had undone {redemption} when this reversal came: counted once");
         Ok(Some(Exception { kind: ExceptionKind::AlreadyReversed, reason }))
     }
 

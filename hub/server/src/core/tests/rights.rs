@@ -366,6 +366,10 @@ fn an_order_goes_to_the_author_once_and_ends_with_its_reversal() {
     assert_eq!(orders(&mut author, &mut hub), 0);
     assert_eq!(hub.redemption(spent).unwrap().state, "reversed");
     assert_eq!(held(&hub, ann, author.holder()), 100);
+    // A till that undoes it once more is not believed.
+    reversal(&mut author, ann, spent, 40);
+    author.push(&mut hub);
+    assert_eq!((held(&hub, ann, author.holder()), exception_kinds(&hub)), (100, vec!["already-reversed".into()]));
     assert_sound(&hub);
 }
 
