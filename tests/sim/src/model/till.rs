@@ -291,10 +291,8 @@ impl TillModel {
         if basket.state == Basket::Open {
             self.free_basket(&basket.record);
         }
-        if !late {
-            if record.entries != basket.record.chosen {
-                return broken(format!("{reservation} held {:?}, {:?} is spent", basket.record.chosen, record.entries));
-            }
+        if !late && record.entries != basket.record.chosen {
+            return broken(format!("{reservation} held {:?}, {:?} is spent", basket.record.chosen, record.entries));
         }
         let (asked, spent) = (basket.record.redemption.units, units(&record.entries));
         if asked != spent {

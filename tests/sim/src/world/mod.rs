@@ -112,10 +112,6 @@ pub enum Sabotage {
     PostOriginsTwice,
     /// Head office leaves with an earlier life what it held.
     SettleNothing,
-    /// Head office ends units past their date that tills hold.
-    ExpireGranted,
-    /// Head office undoes a redemption each time somebody asks.
-    HubReversesTwice,
     /// Nobody writes the logs again after a database is opened.
     LogNotSettled,
     /// A till's disk says that it synced, and did not.

@@ -90,8 +90,6 @@ impl Office {
             grant_without_holding: self.sabotage == Sabotage::GrantWithoutHolding,
             post_origins_twice: self.sabotage == Sabotage::PostOriginsTwice,
             settle_nothing: self.sabotage == Sabotage::SettleNothing,
-            expire_granted: self.sabotage == Sabotage::ExpireGranted,
-            reverse_twice: self.sabotage == Sabotage::HubReversesTwice,
             ..Faults::default()
         });
         if self.sabotage == Sabotage::HubNormalSync {
