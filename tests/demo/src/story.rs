@@ -4,7 +4,7 @@
 //! The story only does what people and hardware do (prints, scans, looks up, redeems, cuts the line) and reads the
 //! results over the published APIs.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -107,8 +107,9 @@ pub async fn play(shop: &mut Shop, plan: Plan, voice: &Voice) -> anyhow::Result<
     sell(shop, plan.morning, &mut choices, plan.drop_receipt, voice).await?;
     shop.in_step().await?;
     voice.say("everything sold so far is at head office");
-    let at_till = look_up(shop, 0, ANN.card).await?;
-    voice.say(&format!("lane 1 looks Ann up: {}", purse_in_words(&at_till)));
+    let (lane, at_till) = placed(shop).await?;
+    voice.say("head office has placed Ann's points where she is likely to redeem");
+    voice.say(&format!("lane {lane} looks Ann up: {}", purse_in_words(&at_till)));
 
     voice.part("The line to head office is cut");
     shop.line.set(LineState::Cut);
@@ -146,6 +147,22 @@ async fn look_up(shop: &Shop, lane: usize, card: &str) -> anyhow::Result<Value> 
     let answer = shop.lanes[lane].0.look_up(card).await?;
     ensure!(answer.status == 200, "looking up {card} answered {}: {}", answer.status, answer.body);
     Ok(answer.body)
+}
+
+/// Waits until one of the lanes can give Ann her reward with no line to anyone; which, and what it shows.
+async fn placed(shop: &Shop) -> anyhow::Result<(u32, Value)> {
+    wait_until("a lane holds what Ann's reward costs", async || {
+        for (index, (lane, _)) in shop.lanes.iter().enumerate() {
+            let member = look_up(shop, index, ANN.card).await?;
+            let rewards = member.get("rewards").and_then(Value::as_array);
+            let mut five_off = rewards.into_iter().flatten().filter(|reward| text(reward, "/reward_id") == "five-off");
+            if five_off.any(|reward| reward.get("available") == Some(&Value::Bool(true))) {
+                return Ok(Some((lane.number, member)));
+            }
+        }
+        Ok(None)
+    })
+    .await
 }
 
 /// Rings up `count` baskets at every lane; every second one belongs to a member whose card is scanned first.
@@ -194,10 +211,11 @@ async fn scan(shop: &Shop, index: usize, card: &str) -> anyhow::Result<()> {
     .await
 }
 
-/// Lane after lane, Ann redeems what the rights held there allow, until a till has to refuse.
+/// Lane after lane, Ann redeems what the rights held there allow, until each till has had to refuse.
 async fn redeem_offline(shop: &Shop, summary: &mut Summary, voice: &Voice) -> anyhow::Result<()> {
-    for round in 1..=REDEMPTION_ROUNDS_MAX {
-        for (lane, _) in &shop.lanes {
+    for (lane, _) in &shop.lanes {
+        for round in 1.. {
+            ensure!(round <= REDEMPTION_ROUNDS_MAX, "lane {} refused nothing in {round} rounds", lane.number);
             let key = format!("five-off {round} at lane {}", lane.number);
             let began = std::time::Instant::now();
             let answer = lane.redeem(&key, ANN.card, "five-off").await?;
@@ -205,8 +223,8 @@ async fn redeem_offline(shop: &Shop, summary: &mut Summary, voice: &Voice) -> an
             if answer.status == 409 {
                 summary.refused_offline += 1;
                 let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or_default();
-                voice.say(&format!("lane {}: Ann asks again; refused: “{detail}” ({took} ms)", lane.number));
-                return Ok(());
+                voice.say(&format!("lane {}: Ann asks; refused: “{detail}” ({took} ms)", lane.number));
+                break;
             }
             ensure!(
                 answer.status == 201,
@@ -227,7 +245,7 @@ async fn redeem_offline(shop: &Shop, summary: &mut Summary, voice: &Voice) -> an
             );
         }
     }
-    bail!("the tills refused nothing in {REDEMPTION_ROUNDS_MAX} rounds")
+    Ok(())
 }
 
 async fn void_one(shop: &mut Shop, choices: &mut Choices, voice: &Voice) -> anyhow::Result<()> {

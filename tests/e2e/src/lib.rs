@@ -4,6 +4,7 @@
 //! hang exhausts.
 
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
@@ -89,6 +90,88 @@ impl TestShop {
         Ok(member)
     }
 
+    /// What head office shows of a member's points: balance and debt.
+    ///
+    /// # Errors
+    /// When it shows none.
+    pub async fn points(&self, member: &str) -> anyhow::Result<(i64, i64)> {
+        let purse = self.shop.hub.purse(member, "points").await?;
+        let number = |key: &str| purse.get(key).and_then(Value::as_i64).with_context(|| format!("no {key}: {purse}"));
+        Ok((number("balance")?, number("debt")?))
+    }
+
+    /// Waits until head office shows a member with so many points, and so many owed.
+    ///
+    /// # Errors
+    /// When that does not come.
+    pub async fn points_become(&self, member: &str, balance: i64, debt: i64) -> anyhow::Result<()> {
+        let mut last = (0, 0);
+        let come = wait_until(&format!("{balance} points and {debt} owed at head office"), async || {
+            last = self.points(member).await?;
+            Ok((last == (balance, debt)).then_some(()))
+        })
+        .await;
+        come.with_context(|| format!("it shows {} points and {} owed", last.0, last.1))
+    }
+
+    /// The kinds of exceptions at head office, sorted.
+    ///
+    /// # Errors
+    /// When it gives no list.
+    pub async fn exceptions(&self) -> anyhow::Result<Vec<String>> {
+        let items = self.shop.hub.api().all("/v1/exceptions").await?;
+        let mut kinds: Vec<String> =
+            items.iter().filter_map(|item| Some(item.get("kind")?.as_str()?.to_owned())).collect();
+        kinds.sort_unstable();
+        Ok(kinds)
+    }
+
+    /// What an account of points comes to in the trial balance; by its name, or by whose sub-account it is.
+    ///
+    /// # Errors
+    /// When it shows none.
+    pub async fn total(&self, account: &str) -> anyhow::Result<i64> {
+        let balance = self.shop.hub.api().read("/v1/ledger/trial-balance").await?;
+        let purses = balance.get("purses").and_then(Value::as_array).context("no purses in the trial balance")?;
+        let points = purses.iter().find(|purse| purse.get("purse").and_then(Value::as_str) == Some("points"));
+        let accounts = points.and_then(|purse| purse.get("accounts")).and_then(Value::as_array);
+        let of_account = accounts.context("no accounts of points")?.iter().filter(|row| {
+            let name = row.get("account").and_then(Value::as_str).unwrap_or_default();
+            let holder = row.get("holder").and_then(Value::as_str).unwrap_or_default();
+            name == account || (!holder.is_empty() && holder == account)
+        });
+        Ok(of_account.filter_map(|row| row.get("total").and_then(Value::as_i64)).sum())
+    }
+
+    /// Stops a till, its tap with it, and copies its whole data directory; it does not run afterwards.
+    ///
+    /// # Errors
+    /// When something does not stop, or the disk refuses.
+    pub async fn image_of(&mut self, lane: usize, name: &str) -> anyhow::Result<PathBuf> {
+        let (till, _) = &mut self.shop.lanes[lane];
+        till.stop().await?;
+        till.stop_tap()?;
+        wait_until("the tap has stopped", async || Ok((!till.tap_runs()).then_some(()))).await?;
+        let data = PathBuf::from(till.data_dir());
+        let image = data.with_file_name(name);
+        copy_folder(&data, &image)?;
+        Ok(image)
+    }
+
+    /// Stops a till and puts a copy in the place of its whole data directory; it does not run afterwards.
+    ///
+    /// # Errors
+    /// When something does not stop, or the disk refuses.
+    pub async fn put_back(&mut self, lane: usize, image: &Path) -> anyhow::Result<()> {
+        let (till, _) = &mut self.shop.lanes[lane];
+        till.stop().await?;
+        till.stop_tap()?;
+        wait_until("the tap has stopped", async || Ok((!till.tap_runs()).then_some(()))).await?;
+        let data = PathBuf::from(till.data_dir());
+        std::fs::remove_dir_all(&data).with_context(|| format!("{} cannot be removed", data.display()))?;
+        copy_folder(image, &data)
+    }
+
     /// Laws 1 and 4 at head office: every receipt in `numbers` is there exactly once and nothing else is, the trial
     /// balance is zero, and the hub's own check of chains, signatures and holders finds nothing.
     ///
@@ -129,6 +212,24 @@ impl DerefMut for TestShop {
     fn deref_mut(&mut self) -> &mut Shop {
         &mut self.shop
     }
+}
+
+/// Copies files and folders; sockets and other such things stay where they are.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("{} cannot be made", to.display()))?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target).with_context(|| format!("{} cannot be written", target.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The programs, built once for all tests of one process.

@@ -108,7 +108,7 @@ async fn a_cashier_finds_redeems_and_is_refused_in_words() -> anyhow::Result<()>
 
 async fn cashier(browser: &Browser) -> anyhow::Result<()> {
     let shop = TestShop::open(1).await?;
-    shop.member(CARD, 700).await?;
+    let member = shop.member(CARD, 700).await?;
     let (lane, _) = &shop.lanes[0];
     browser.client.goto(&format!("{}/", lane.api().base())).await?;
     browser.waits_for("Code from").await?;
@@ -123,6 +123,21 @@ async fn cashier(browser: &Browser) -> anyhow::Result<()> {
     browser.waits_for("Done: 500 points were used").await?;
     browser.waits_for("200").await?;
     browser.picture("cashier-redeemed.png").await?;
+    // It was the wrong reward: one button, and Enter on the question.
+    browser.client.find(Locator::Css("form.last button")).await?.click().await?;
+    browser.waits_for("Give back what Ann redeemed").await?;
+    browser.picture("cashier-undo.png").await?;
+    browser.client.active_element().await?.send_keys("\n").await?;
+    browser.waits_for("Undone: 500 points are given back").await?;
+    browser.waits_for("700").await?;
+    let kept = lane.reserve("b1", CARD, "five-off").await?;
+    anyhow::ensure!(kept.status == 201, "{}", kept.body);
+    browser.client.active_element().await?.send_keys(&format!("{CARD}\n")).await?;
+    browser.waits_for("Kept for the basket being rung up: 5.00 off (500 points)").await?;
+    browser.picture("cashier-kept.png").await?;
+    browser.client.find(Locator::Css("form.kept button")).await?.click().await?;
+    browser.waits_for("Let go: nothing was used").await?;
+    shop.points_become(&member, 700, 0).await?;
     shop.line.set(LineState::Cut);
     shop.cut_off().await?;
     browser.client.refresh().await.ok();

@@ -178,6 +178,27 @@ impl Hub {
         self.api.call(&format!("/v1/members/{member_id}/adjustments"), &key, &body).await.map(drop)
     }
 
+    /// Publishes a program by its text.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn publish(&self, program: &str) -> anyhow::Result<()> {
+        let path = self.folder.join("program.toml");
+        std::fs::write(&path, program).with_context(|| format!("{} cannot be written", path.display()))?;
+        self.command(&["program", "publish", &path.to_string_lossy()]).await.map(drop)
+    }
+
+    /// One purse of a member, as head office shows it.
+    ///
+    /// # Errors
+    /// When it shows none.
+    pub async fn purse(&self, member_id: &str, purse: &str) -> anyhow::Result<Value> {
+        let member = self.api.read(&format!("/v1/members/{member_id}")).await?;
+        let purses = member.get("purses").and_then(Value::as_array).context("a member has no purses")?;
+        let found = purses.iter().find(|shown| shown.get("purse").and_then(Value::as_str) == Some(purse));
+        found.cloned().with_context(|| format!("no {purse} in {member}"))
+    }
+
     /// Makes a member; gives its id.
     ///
     /// # Errors

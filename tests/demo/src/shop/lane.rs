@@ -132,6 +132,11 @@ impl Lane {
         self.signal_tap(Signal::TERM).map(drop)
     }
 
+    /// Whether a tap has the spool.
+    pub fn tap_runs(&self) -> bool {
+        matches!(lock_state(&self.folder.join("data/spool/receipts")), Ok(LockState::Held { .. }))
+    }
+
     /// `kill -9` of the tap; the daemon is to start another.
     ///
     /// # Errors
@@ -195,6 +200,16 @@ impl Lane {
         self.api.read("/v1/status").await
     }
 
+    /// Adds to the configuration; it holds from the next start.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, lines: &str) -> anyhow::Result<()> {
+        let path = self.config();
+        let text = std::fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))?;
+        std::fs::write(&path, format!("{text}\n{lines}\n")).with_context(|| format!("{path} cannot be written"))
+    }
+
     /// Looks a member up, as a cashier does.
     ///
     /// # Errors
@@ -210,6 +225,27 @@ impl Lane {
     pub async fn redeem(&self, key: &str, identifier: &str, reward_id: &str) -> anyhow::Result<Answer> {
         let body = json!({ "member": { "identifier": identifier }, "reward_id": reward_id });
         self.api.post("/v1/redemptions", key, &body).await
+    }
+}
+
+impl Lane {
+    /// Redeems units of a member's points.
+    ///
+    /// # Errors
+    /// When the till does not answer.
+    pub async fn spend(&self, key: &str, identifier: &str, amount: i64) -> anyhow::Result<Answer> {
+        let body = json!({ "member": { "identifier": identifier }, "purse": "points", "amount": amount });
+        self.api.post("/v1/redemptions", key, &body).await
+    }
+
+    /// Keeps a reward for a basket.
+    ///
+    /// # Errors
+    /// When the till does not answer.
+    pub async fn reserve(&self, sale_ref: &str, identifier: &str, reward_id: &str) -> anyhow::Result<Answer> {
+        let body = json!({ "member": { "identifier": identifier }, "reward_id": reward_id, "sale_ref": sale_ref,
+            "reserve": true });
+        self.api.post("/v1/redemptions", "", &body).await
     }
 }
 
