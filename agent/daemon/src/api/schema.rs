@@ -117,6 +117,10 @@ pub struct Line {
     unit_price: Option<i64>,
     discount: Option<i64>,
     amount: i64,
+    /// For a line of kind `gift-card`: the card that it loads. Never recorded; the answer has `account` instead.
+    gift_card: Option<MemberRef>,
+    /// In answers: the account that a gift card line has loaded, an opaque member id.
+    account: Option<String>,
 }
 
 /// `amount` is negative.
