@@ -390,3 +390,17 @@ fn a_retired_till_records_and_spends_nothing() {
     assert!(last.entries.iter().all(|entry| entry.to == Some(Holder::Hub)), "{:?}", last.entries);
     shop.assert_sound();
 }
+
+#[test]
+fn the_negative_control_spends_at_a_till_that_stands_behind() {
+    let (mut shop, _) = restored();
+    shop.till_mut().note_hub_head(40).unwrap();
+    let refused = shop.till_mut().redeem(spend(CARD, 5), Call::api(), now());
+    assert!(matches!(refused, Err(CommandError::Behind(_))), "{refused:?}");
+    let faults = counterfoil_till::Faults { spend_while_behind: true, ..counterfoil_till::Faults::default() };
+    shop.reopen_with(Settings { faults, ..Settings::default() });
+    shop.till_mut().redeem(spend(CARD, 5), Call::api(), now()).unwrap();
+    // What head office settled is spent a second time: its journal says so.
+    let spent = records(&shop).pop().unwrap();
+    assert_eq!(spent.entries[0].debt, None);
+}

@@ -368,3 +368,28 @@ async fn a_panic_costs_one_request() {
     assert_eq!(broken, Err(counterfoil_hub::desk::DeskError::Broken));
     assert_eq!(office.get("/v1/sales", &key).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_till_is_retired_and_people_decide_what_machines_cannot() {
+    let office = Office::open();
+    let key = office.key(&["admin", "terminals:write", "ledger:read"]);
+    office.call("PUT", "/v1/stores/s1", &key, Some("{}"), &[]).await;
+    office.post("/v1/terminals/invite", &key, &json!({ "store": "s1", "lane": "1" })).await;
+    let retire = |reason: &str| json!({ "reason": reason });
+    office.post("/v1/terminals/s1-9/retire", &key, &retire("gone")).await.problem(404, "not-found");
+    office.post("/v1/terminals/s1-1/retire", &key, &retire(" ")).await.problem(422, "invalid");
+    // Nobody ever came with that code: there is nothing to wait for.
+    let retired = office.post("/v1/terminals/s1-1/retire", &key, &retire("never built")).await.json();
+    assert_eq!(retired["state"], "retired");
+    let epoch = office.get("/v1/epoch", &key).await.json();
+    assert_eq!((&epoch["epoch"], &epoch["grants"]), (&json!(1), &json!(true)));
+    office.post("/v1/epoch/accept", &key, &json!({ "by": "Kim" })).await.problem(409, "conflict");
+    let day = json!({ "incarnation": "00".repeat(16), "business_date": "2026-11-24", "sequence": 1 });
+    for what in ["accept", "write-off"] {
+        let path = format!("/v1/reconciliation/{what}");
+        let decision = json!({ "day": day, "reason": "lost" });
+        office.post(&path, &key, &decision).await.problem(404, "not-found");
+        let vague = json!({ "day": day, "reason": "" });
+        office.post(&path, &key, &vague).await.problem(422, "invalid");
+    }
+}

@@ -174,3 +174,23 @@ fn a_taken_port_is_named() {
     let output = hub_command(dir.path()).args(["serve", "--listen", &address]).output().unwrap();
     assert!(output.status.code() == Some(1) && stderr(&output).contains("cannot listen on"), "{output:?}");
 }
+
+#[test]
+fn a_till_is_retired_and_an_epoch_begun_beside_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    done(&hub(data, &["terminal", "invite", "--store", "s1", "--lane", "1", "--create-store"]));
+    let refused = hub(data, &["terminal", "retire", "s1-1"]);
+    assert_eq!(refused.status.code(), Some(2), "a reason is needed");
+    let retired = json(&hub(data, &["terminal", "retire", "s1-1", "--reason", "never built", "--json"]));
+    assert_eq!(retired["state"], "retired");
+    assert!(done(&hub(data, &["terminal", "list"])).contains("retired"));
+    assert_eq!(json(&hub(data, &["epoch", "show", "--json"]))["epoch"], 1);
+    let begun = json(&hub(data, &["epoch", "begin", "--reason", "a drill", "--json"]));
+    assert!(begun["epoch"].as_u64().unwrap() > 1_700_000_000, "{begun}");
+    assert_eq!((&begun["missing"], &begun["grants"]), (&serde_json::json!([]), &serde_json::json!(true)));
+    let again = json(&hub(data, &["epoch", "begin", "--reason", "another", "--json"]));
+    assert!(again["epoch"].as_u64() > begun["epoch"].as_u64());
+    assert!(done(&hub(data, &["epoch", "show"])).contains("every till has reported"));
+    assert_eq!(hub(data, &["epoch", "accept", "--by", "Kim"]).status.code(), Some(1), "there is nothing to accept");
+}

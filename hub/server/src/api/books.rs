@@ -142,7 +142,7 @@ pub async fn reconciliation(
 ) -> Result<Json<Listing<DayView>>, Problem> {
     let DaysQuery { business_date, store, after, limit } = query;
     let items = state.reads.ask(move |hub| hub.reconciliation(business_date, store.as_deref())).await??;
-    let key = |day: &DayView| format!("{}.{}.{}", day.business_date, day.terminal, day.sequence);
+    let key = |day: &DayView| format!("{}.{}.{}.{}", day.business_date, day.terminal, day.sequence, day.incarnation);
     part(items, &place(after, limit), key).map(Json)
 }
 

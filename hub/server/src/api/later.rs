@@ -30,7 +30,7 @@ const fn later(method: &'static str, path: &'static str, capability: &'static st
 }
 
 /// All of them.
-pub const LATER: [Later; 20] = [
+pub const LATER: [Later; 19] = [
     later("DELETE", "/v1/members/{id}", "erasing a member"),
     later("GET", "/v1/members/{id}/document", "member documents"),
     later("POST", "/v1/members/tags", "tags in bulk"),
@@ -50,7 +50,6 @@ pub const LATER: [Later; 20] = [
     later("POST", "/v1/webhook-endpoints/{id}/replay", "webhooks"),
     later("GET", "/v1/events", "the event stream"),
     later("GET", "/v1/sync/snapshot", "bootstrapping a till from a snapshot"),
-    later("POST", "/v1/terminals/{id}/retire", "retiring terminals"),
 ];
 
 /// Their routes.

@@ -9,6 +9,7 @@ mod books;
 mod docs;
 pub mod fleet;
 pub mod later;
+mod lives;
 mod members;
 mod probes;
 pub mod problem;
@@ -54,6 +55,11 @@ fn described() -> (Router<AppState>, OpenApi) {
         .routes(routes!(fleet::put_store, fleet::read_store))
         .routes(routes!(fleet::terminals))
         .routes(routes!(fleet::invite))
+        .routes(routes!(lives::retire))
+        .routes(routes!(lives::epoch))
+        .routes(routes!(lives::accept_epoch))
+        .routes(routes!(lives::accept_day))
+        .routes(routes!(lives::write_off_day))
         .routes(routes!(books::sales))
         .routes(routes!(books::entries))
         .routes(routes!(books::trial_balance))
