@@ -120,6 +120,9 @@ async fn head_office_put_back(what: PutBack) -> anyhow::Result<()> {
     let backup = data.with_file_name("backup");
     copy_folder(&data, &backup)?;
     shop.hub.start().await?;
+    // Before it answers, head office has marked where it stands: as far as the backup.
+    let mark = || std::fs::read(data.join("hub.db.mark")).context("head office keeps a mark");
+    let mark_then = mark()?;
     // What the backup knows nothing of: sales, rights given, points spent at both lanes.
     shop.in_step().await?;
     for lane in 0..2 {
@@ -134,6 +137,7 @@ async fn head_office_put_back(what: PutBack) -> anyhow::Result<()> {
     shop.books_hold(&numbers).await?;
     shop.points_become(&member, 700, 0).await?;
 
+    wait_until("the mark beside the database has moved on", async || Ok((mark()? != mark_then).then_some(()))).await?;
     shop.hub.kill().await?;
     if what == PutBack::Everything {
         std::fs::remove_dir_all(&data)?;
