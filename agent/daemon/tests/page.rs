@@ -198,3 +198,26 @@ async fn what_is_given_without_head_office_is_said_in_words() {
         assert!(!after(&done, "<main>").contains(word), "{word}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_till_put_back_says_so_in_a_sentence() {
+    let hub = FakeHub::start(600).await;
+    let till = Served::with_hub(&hub).await;
+    let browser = Browser::paired(&till).await;
+    hub.set(Mode::Behind);
+    let mut link = till.shell.link.subscribe();
+    let sale = json!({ "receipt_number": "1", "occurred_at": jiff::Timestamp::now().to_string(), "currency": "GBP",
+        "total": 100, "lines": [{ "description": "TEA", "amount": 100 }] });
+    assert_eq!(answer(till.post("/v1/sales", &sale)).await.0, StatusCode::CREATED);
+    link.wait_for(|state| state.refused().is_some()).await.unwrap();
+    let page = browser.get("/").await.text().await.unwrap();
+    assert!(page.contains("Nothing can be redeemed at this till now: it was put back from an older copy."), "{page}");
+    assert!(page.contains("It puts itself right as soon as head office answers."));
+    hub.set(Mode::Succeeds);
+    link.wait_for(|state| state.made_whole_ms.is_some()).await.unwrap();
+    let page = browser.get("/").await.text().await.unwrap();
+    assert!(page.contains("head office brought it up to date") && !page.contains("Nothing can be redeemed"), "{page}");
+    for word in ["incarnation", "succession", "journal", "marker"] {
+        assert!(!page.contains(word), "{word}");
+    }
+}

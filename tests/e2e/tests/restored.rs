@@ -176,3 +176,55 @@ async fn head_office_put_back(what: PutBack) -> anyhow::Result<()> {
     shop.points_become(&member, 200, 0).await?;
     shop.shut().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_copied_machine_one_goes_on_and_the_other_spends_no_more() -> anyhow::Result<()> {
+    let mut shop = TestShop::open(2).await?;
+    let member = shop.member(CARD, 600).await?;
+    hold(&shop, 0, 600).await?;
+    shop.in_step().await?;
+    let image = shop.image_of(0, "copy").await?;
+    shop.lanes[0].0.start().await?;
+    shop.line.set(LineState::Cut);
+    // The second machine is now the first one's twin; the till it was is switched off.
+    shop.put_back(1, &image).await?;
+    shop.lanes[1].0.start().await?;
+    for (till, _) in &shop.lanes {
+        let spent = till.redeem(&format!("at {}", till.number), CARD, "five-off").await?;
+        assert_eq!(spent.status, 201, "each holds what one held: nobody can know while both are cut off");
+        let more = till.spend("more", CARD, 200).await?;
+        assert_eq!(more.status, 409, "that bounds what a copy can do: {}", more.body);
+    }
+    shop.line.set(LineState::Up);
+    wait_until("one goes on as the next life, the other is out of service", async || {
+        let mut lives = Vec::new();
+        for (till, _) in &shop.lanes {
+            let status = till.status().await?;
+            lives.push((status["life"].clone(), status["sound"].clone()));
+        }
+        let goes_on = lives.contains(&(json!(2), json!(true)));
+        let is_out = lives.contains(&(json!(1), json!(false)));
+        Ok((goes_on && is_out).then_some(()))
+    })
+    .await?;
+    let mut refused = 0;
+    for (till, _) in &shop.lanes {
+        let status = till.status().await?;
+        if status["sound"] == json!(false) {
+            let answer = till.spend("after", CARD, 10).await?;
+            assert!(
+                answer.body["type"].as_str().is_some_and(|kind| kind.ends_with("/till-retired")),
+                "{}",
+                answer.body
+            );
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 1);
+    // 600 were there, 1000 were given.
+    shop.points_become(&member, 0, 400).await?;
+    let kinds = shop.exceptions().await?;
+    assert!(kinds.iter().any(|kind| kind == "debt"), "{kinds:?}");
+    shop.hub.command(&["ledger", "verify"]).await?;
+    shop.shut().await
+}

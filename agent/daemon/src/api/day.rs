@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use counterfoil_protocol::day::PosTotals;
+use counterfoil_till::Till;
 use serde::Deserialize;
 
 use crate::api::answers::{Asked, recorded};
@@ -33,7 +34,11 @@ pub async fn close(
 ) -> Result<Response, Problem> {
     caller.need(Scope::DayWrite)?;
     let now = shell.clock.now();
-    let reply = shell.engine.call(move |till| till.close_day(asked.body.pos_totals, asked.call, now)).await??;
+    let close = move |till: &mut Till| {
+        till.return_expired(now)?;
+        till.close_day(asked.body.pos_totals, asked.call, now)
+    };
+    let reply = shell.engine.call(close).await??;
     if reply.fresh {
         shell.events.tell("day", &reply.answer);
     }
