@@ -153,7 +153,7 @@ impl Site {
         method: &str,
         path: &str,
         body: &[u8],
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Box<Refusal>> {
         let headers = self.till().sign_request(method, path, body);
         let RequestHeaders { incarnation, epoch, head, signature } = headers;
         let request = SignedRequest { method, path, body, epoch, incarnation, head, signature };
@@ -169,7 +169,7 @@ impl Site {
             RefusalKind::Retired | RefusalKind::Quarantined => self.till().note_retired(&refusal.detail).unwrap(),
             _ => {}
         }
-        Err(refusal)
+        Err(Box::new(refusal))
     }
 
     /// One contact: whatever is due, then a push and a page.
@@ -200,8 +200,10 @@ impl Site {
                     self.till().take_push_answer(&answer).unwrap();
                     after = answer.acknowledged;
                 }
-                Err(Refusal { kind: RefusalKind::Gap, known_position: Some(known), .. }) => after = known,
-                Err(_) => return,
+                Err(refusal) => match (refusal.kind, refusal.known_position) {
+                    (RefusalKind::Gap, Some(known)) => after = known,
+                    _ => return,
+                },
             }
         }
         loop {
