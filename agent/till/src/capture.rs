@@ -14,7 +14,7 @@ use crate::derive;
 use crate::error::CommandError;
 use crate::journal::Draft;
 use crate::receipts::SaleRow;
-use crate::sales::{Document, Taken, spends};
+use crate::sales::{Document, Taken};
 use crate::till::Till;
 
 const DEVICE_BYTES_MAX: usize = 255;
@@ -42,13 +42,7 @@ impl Till {
             return Ok(CaptureOutcome::AlreadyDone);
         }
         let source = Source::Paper { device: device.to_owned(), from: captured.from, to: captured.to };
-        // A void and a return take what is held, a sale may confirm what was reserved for it.
-        let may_spend = match &captured.document {
-            CapturedDocument::Sale(sale) => spends(sale),
-            CapturedDocument::Void { .. } => true,
-            _ => false,
-        };
-        let outcome = match captured.document {
+        match captured.document {
             CapturedDocument::Sale(sale) => self.capture_sale(sale, source, captured.at_ms, now),
             CapturedDocument::Void { receipt_number, voided_receipt, sale } => {
                 self.capture_void(receipt_number, voided_receipt, &sale, source, now)
@@ -72,11 +66,7 @@ impl Till {
                     Ok(CaptureOutcome::Gap { position: reply.position })
                 })
             }
-        }?;
-        if may_spend && matches!(outcome, CaptureOutcome::Void(_) | CaptureOutcome::Sale(_)) {
-            self.marked_up_to(self.head.position)?;
         }
-        Ok(outcome)
     }
 
     fn capture_sale(

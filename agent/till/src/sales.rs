@@ -72,11 +72,6 @@ struct Weighed {
     marks: Vec<String>,
 }
 
-/// Whether recording it may spend what is held: then a marker covers it before anybody is told.
-pub(crate) fn spends(sale: &Sale) -> bool {
-    sale.kind == SaleKind::Return || sale.sale_ref.is_some()
-}
-
 impl Weighed {
     fn into_record(self, document: Document) -> (SaleRecord, Vec<String>, Option<Idempotency>) {
         let (member, unknown_identifier) = match self.buyer {
@@ -112,14 +107,8 @@ impl Till {
             return Ok(first);
         }
         let number = sale.receipt_number.clone();
-        let may_spend = spends(&sale);
         match self.transact(|till| till.take_document(Document::of(sale, call, now), now))? {
-            Taken::Recorded(reply) => {
-                if may_spend {
-                    self.marked_up_to(self.head.position)?;
-                }
-                Ok(reply)
-            }
+            Taken::Recorded(reply) => Ok(reply),
             Taken::Conflict(row, difference) => Err(self.receipt_conflict(number, &row, difference)?),
         }
     }

@@ -67,7 +67,8 @@ fn forgetting_first_answers_is_caught() {
 
 #[test]
 fn taking_a_grant_twice_is_caught() {
-    caught(Sabotage::RepeatGrants, 60, &[2, 3]);
+    // Or by the journal's own check when the till is opened: what is held does not follow from it.
+    caught(Sabotage::RepeatGrants, 60, &[2, 3, 5]);
 }
 
 #[test]
